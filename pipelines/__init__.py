@@ -1,0 +1,1 @@
+"""Plain Python models and rules: no Ray, no web framework, no database."""

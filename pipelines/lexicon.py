@@ -1,0 +1,200 @@
+"""Words, keywords and reading ease of English and Spanish, from spaCy's tokenizers and lookup lemmas."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import regex
+import spacy_lookups_data  # type: ignore[import-untyped]
+import srsly  # type: ignore[import-untyped]
+
+from pipelines.records import Keyword, Readability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from spacy.tokenizer import Tokenizer
+
+MAX_KEYWORDS = 10
+MAX_PHRASE_WORDS = 3
+
+
+class Word(NamedTuple):
+    """A word with its dictionary form and place; `joined` tells that nothing stands between it and the word before."""
+
+    text: str
+    lemma: str
+    start: int
+    end: int
+    content: bool
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What is known about the words of one language."""
+
+    language: str
+    tokenizer: Tokenizer
+    lemmas: dict[str, str]
+    stop_words: frozenset[str]
+
+    def words(self, text: str) -> list[Word]:
+        """Split a text into its words; punctuation and numbers are left out."""
+        words: list[Word] = []
+        joined = False
+        for token in self.tokenizer(text):
+            word = token.lower_
+            if not (token.is_alpha or LETTER.search(word)):
+                joined = False
+                continue
+            # Acronyms are no word forms: AI is not `ai` (am), US is not `us`.
+            lemma = word if token.is_upper and len(word) > 1 else self.lemmas.get(word, word)
+            content = len(word) > 1 and word[0].isalnum() and not {word, lemma} & self.stop_words
+            words.append(Word(token.text, lemma, token.idx, token.idx + len(word), content, joined))
+            joined = True
+        return words
+
+
+def load_lexicon(language: str) -> Lexicon:
+    """Read stop words and lemmas; the tokenizer keeps hyphenated words whole."""
+    from spacy import blank, util  # noqa: PLC0415  # after import_spacy
+    from spacy.lang.char_classes import HYPHENS  # noqa: PLC0415
+
+    nlp: Any = blank(language)
+    infixes = [pattern for pattern in nlp.Defaults.infixes if HYPHENS not in pattern]
+    nlp.tokenizer.infix_finditer = util.compile_infix_regex(infixes).finditer
+    table = f"{getattr(spacy_lookups_data, language)['lemma_lookup']}.gz"
+    return Lexicon(
+        language=language,
+        tokenizer=nlp.tokenizer,
+        lemmas=srsly.read_gzip_json(table),
+        stop_words=frozenset(nlp.Defaults.stop_words) | WEAK_WORDS[language],
+    )
+
+
+def import_spacy(*, with_torch: bool) -> ModuleType:
+    """Import spaCy, whose thinc would take torch along wherever it is installed: 180 MB that a tokenizer needs not."""
+    hide = not with_torch and "torch" not in sys.modules
+    if hide:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("spacy")
+    finally:
+        if hide:
+            del sys.modules["torch"]
+
+
+def keywords(prose: str, words: list[Word], language: str) -> tuple[Keyword, ...]:
+    """Rank phrases by the degree of their words, which grows with how often and in how long phrases they occur.
+
+    RAKE: Rose et al. 2010, Automatic keyword extraction, in Text Mining, ch. 1, section 1.2.2.
+
+    A phrase is a run of content words, also across `of` and `de`; of a run that is too long the head is kept whole,
+    which English puts last and Spanish first.
+    """
+    phrases = [part for run in _runs(words) for part in _parts(run, head_last=language == "en")]
+    degree: Counter[str] = Counter()
+    for phrase in phrases:
+        content = [word.lemma for word in phrase if word.content]
+        for lemma in content:
+            degree[lemma] += len(content)
+    spelled: dict[tuple[str, ...], str] = {}
+    weights: Counter[tuple[str, ...]] = Counter()
+    for phrase in phrases:
+        key = tuple(word.lemma for word in phrase if word.content)
+        spelled.setdefault(key, prose[phrase[0].start : phrase[-1].end])
+        weights[key] += sum(degree[lemma] for lemma in key)
+    heaviest = max(weights.values(), default=1)
+    ranked = sorted(weights.items(), key=lambda item: -item[1])[:MAX_KEYWORDS]
+    return tuple(Keyword(text=spelled[key], score=round(weight / heaviest, 4)) for key, weight in ranked)
+
+
+def _runs(words: list[Word]) -> Iterator[list[Word]]:
+    run: list[Word] = []
+    for word in words:
+        if run and not (word.joined and (word.content or word.lemma in CONNECTORS)):
+            yield run
+            run = []
+        if word.content or run:
+            run.append(word)
+    yield run
+
+
+def _parts(run: list[Word], *, head_last: bool) -> Iterator[list[Word]]:
+    while run := _without_edges(run):
+        head = run[-MAX_PHRASE_WORDS:] if head_last else run[:MAX_PHRASE_WORDS]
+        yield _without_edges(head)
+        run = run[: -len(head)] if head_last else run[len(head) :]
+
+
+def _without_edges(run: list[Word]) -> list[Word]:
+    first = next((index for index, word in enumerate(run) if word.content), len(run))
+    last = next((index for index in range(len(run), first, -1) if run[index - 1].content), first)
+    return run[first:last]
+
+
+def reading_ease(prose: str, words: list[Word], language: str) -> tuple[Readability, float]:
+    """Return reading ease in [0, 100] and complexity in [0, 1].
+
+    Flesch 1948, J. Appl. Psychol. 32; Fernandez-Huerta 1959 for Spanish. Complexity is half the lack of ease, a quarter
+    sentence length up to 25 words and a quarter the share of long words.
+    """
+    sentences = max(1, sum(1 for part in SENTENCE_END.split(prose) if LETTER.search(part)))
+    words_per_sentence = len(words) / sentences
+    count = SYLLABLES[language]
+    syllables_per_word = sum(count(word.text.lower()) for word in words) / len(words)
+    if language == "es":
+        formula, ease = "fernandez-huerta", 206.84 - 60 * syllables_per_word - 1.02 * words_per_sentence
+    else:
+        formula, ease = "flesch", 206.835 - 84.6 * syllables_per_word - 1.015 * words_per_sentence
+    ease = min(100.0, max(0.0, ease))
+    long_words = sum(len(word.text) >= LONG_WORD_LETTERS[language] for word in words) / len(words)
+    complexity = 0.5 * (1 - ease / 100) + 0.25 * min(1.0, words_per_sentence / 25) + 0.25 * long_words
+    return Readability(formula=formula, score=round(ease, 1)), round(complexity, 4)
+
+
+@lru_cache(maxsize=20_000)
+def _english_syllables(word: str) -> int:
+    """Count vowel groups without the silent final e; agrees with a dictionary on about nine words of ten."""
+    return max(1, len(ENGLISH_VOWELS.findall(SILENT_ENDING.sub("", word))))
+
+
+@lru_cache(maxsize=20_000)
+def _spanish_syllables(word: str) -> int:
+    """Count full vowels and those runs of i and u that lean on none."""
+    return max(1, len(SPANISH_VOWELS.findall(word)))
+
+
+# Words that carry no topic, beside spaCy's stop words: what a marketer does with the topic, and time words.
+# fmt: off
+WEAK_WORDS = {
+    "en": frozenset({
+        "amp", "announce", "check", "come", "create", "excited", "finally", "get", "go", "good", "great", "hello",
+        "hey", "hi", "hire", "introduce", "join", "know", "launch", "learn", "let", "like", "look", "love", "miss",
+        "need", "new", "please", "post", "promote", "read", "release", "rt", "share", "ship", "soon", "start", "thanks",
+        "think", "today", "tomorrow", "tonight", "try", "tweet", "via", "wait", "want", "write", "yesterday",
+    }),
+    "es": frozenset({
+        "acabar", "amp", "anunciamos", "anunciar", "ayer", "buscamos", "buscar", "compartir", "crear", "descubrir",
+        "empezar", "encanta", "encantar", "escribir", "gracias", "gran", "gusta", "gustar", "hola", "hoy",
+        "lanzamos", "lanzar", "lee", "llega", "llegar", "mañana", "mira", "necesitar", "nueva", "nuevas", "nuevo",
+        "nuevos", "pensar", "presentamos", "presentar", "promocionar", "pronto", "publicar", "querer", "rt", "tuit",
+        "tuitear", "ven", "via", "únete",
+    }),
+}
+# fmt: on
+CONNECTORS = frozenset({"of", "de", "del"})
+LETTER = regex.compile(r"\p{L}")
+LONG_WORD_LETTERS = {"en": 7, "es": 9}
+SENTENCE_END = regex.compile(r"[.!?…]+(?=\s|$)|\n+")
+SILENT_ENDING = regex.compile(r"(?:(?<![^aeiouy]l)e|(?<![td])ed|(?<![cgsxz]|[cs]h|[^aeiouy]l)es)$")
+ENGLISH_VOWELS = regex.compile(r"[aeiouyáéíóúü]+")
+SPANISH_VOWELS = regex.compile(r"[aeoáéóíú]|(?<![aeoáéóíú])[iuüy]++(?![aeoáéóíú])")
+SYLLABLES = {"en": _english_syllables, "es": _spanish_syllables}

@@ -1,0 +1,300 @@
+"""The records that cross a boundary: between models, over HTTP, into the store.
+
+Each is defined once, here; pydantic validates the same classes where HTTP meets them, orjson writes them.
+Character offsets count code points of the NFC-normalized text.
+No slots: records travel between processes, and pickle restores a frozen dataclass with slots field by field in Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, get_args
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import AfterValidator, AwareDatetime, ConfigDict
+
+from pipelines.tweets import clean_text
+
+Language = Literal["en", "es"]
+Engine = Literal["auto", "templates", "lm"]
+Objective = Literal["awareness", "engagement", "clicks", "sales", "signups", "community"]
+Tone = Literal["neutral", "friendly", "bold", "witty", "formal"]
+Intent = Literal["announce", "promote", "ask", "inform", "opinion", "story", "help", "greeting", "other"]
+EmotionLabel = Literal["joy", "anger", "sadness", "fear", "surprise", "optimism", "neutral"]
+SentimentLabel = Literal["negative", "neutral", "positive"]
+Source = Literal["template", "lm", "edit"]
+Evidence = Literal["published", "own_data", "convention"]
+Severity = Literal["info", "warning", "error"]
+Model = Literal["query_analyzer", "sentiment", "generator", "viral_predictor"]
+Degraded = Literal[
+    "query_analyzer",
+    "sentiment",
+    "sentiment.transformer",
+    "generator",
+    "generator.lm",
+    "viral_predictor",
+    "store",
+    "cache",
+]
+
+MODELS: tuple[Model, ...] = get_args(Model)
+MAX_TEXT_CHARACTERS = 4_000
+MAX_BATCH_ITEMS = 256
+MAX_HISTORY_POSTS = 100
+
+# What HTTP accepts: nothing unknown, nothing converted ("3" is not 3).
+STRICT: ConfigDict = {"extra": "forbid", "strict": True}
+
+Text = Annotated[str, MinLen(1), MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(clean_text)]
+ShortText = Annotated[str, MinLen(1), MaxLen(120), AfterValidator(clean_text)]
+Count = Annotated[int, Ge(0), Le(10**12)]
+Moment = AwareDatetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """One published post of the author with its counts; engagement = likes + retweets."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    text: Text
+    created_at: Moment
+    likes: Count
+    retweets: Count
+    replies: Count | None = None
+    impressions: Count | None = None
+
+    @property
+    def engagement(self) -> int:
+        """Likes plus retweets."""
+        return self.likes + self.retweets
+
+
+History = Annotated[tuple[Post, ...], MaxLen(MAX_HISTORY_POSTS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A text that is about to be posted, with the moment it would go out and the author's own record."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    text: Text
+    posted_at: Moment | None = None
+    history: History = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What a user asks for: a topic or a draft, and what the tweet is meant to achieve."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    query: Text
+    industry: ShortText | None = None
+    audience: ShortText | None = None
+    objectives: Annotated[tuple[Objective, ...], MaxLen(6)] = ()
+    tone: Tone = "neutral"
+    language: Language | None = None
+    posted_at: Moment | None = None
+    history: History = ()
+    n_templates: Annotated[int, Ge(0), Le(20)] = 5
+    engine: Engine = "auto"
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
+    latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A span of the text with its class, for example HASHTAG, URL, MONEY or NAME."""
+
+    text: str
+    label: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A word or phrase with its weight in [0, 1]; the first of a list weighs most."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth telling the author about a span of the text, with the rule that saw it."""
+
+    rule: str
+    start: int
+    end: int
+    message: str
+    severity: Severity
+
+
+@dataclass(frozen=True)
+class Readability:
+    """Flesch (English) or Fernandez-Huerta (Spanish) reading ease: 100 very easy, 0 very hard."""
+
+    formula: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Sentiment:
+    """Polarity in [-1, 1], class probabilities that sum to 1, and each component's own polarity in [-1, 1].
+
+    `supported` is false where no component speaks the language: label, polarity, probabilities, agreement are None.
+    """
+
+    label: SentimentLabel | None
+    polarity: float | None
+    probabilities: dict[SentimentLabel, float] | None
+    components: dict[str, float]
+    agreement: bool | None
+    supported: bool
+
+
+@dataclass(frozen=True)
+class Emotion:
+    """The strongest emotion and the score of each, in [0, 1]."""
+
+    label: EmotionLabel
+    scores: dict[EmotionLabel, float]
+
+
+@dataclass(frozen=True)
+class IntentReading:
+    """What a marketing text wants, with the score of each intent in [0, 1]."""
+
+    label: Intent
+    scores: dict[Intent, float]
+
+
+@dataclass(frozen=True)
+class Affect:
+    """What the sentiment deployment reads from one text; a head that no model serves is None."""
+
+    sentiment: Sentiment
+    emotion: Emotion | None = None
+    intent: IntentReading | None = None
+    risks: dict[str, float] | None = None
+    degraded: tuple[Degraded, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """All that is known about one text; a field is None where its model is missing or was not in time."""
+
+    language: str | None
+    weighted_length: int
+    valid: bool
+    sentiment: Sentiment | None = None
+    emotion: Emotion | None = None
+    intent: IntentReading | None = None
+    entities: tuple[Entity, ...] | None = None
+    keywords: tuple[Keyword, ...] | None = None
+    complexity_score: float | None = None
+    readability: Readability | None = None
+    risks: dict[str, float] | None = None
+    findings: tuple[Finding, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What the generator is asked to write: `n` candidates at most 280 weighted characters long."""
+
+    query: str
+    language: Language
+    keywords: tuple[str, ...]
+    entities: tuple[Entity, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    tone: Tone = "neutral"
+    n: int = 5
+    engine: Engine = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A text that somebody wrote for the brief: a template by name, a language model or an edit."""
+
+    text: str
+    weighted_length: int
+    source: Source
+    template: str | None = None
+
+
+@dataclass(frozen=True)
+class Subscores:
+    """Points that wording, author and time add to the base; None where there is nothing to go by."""
+
+    wording: float | None
+    author: float | None
+    time: float | None
+
+
+@dataclass(frozen=True)
+class OwnRecord:
+    """How many posts of the author's own the prediction rests on."""
+
+    own_posts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """How a draft will do against the author's own record.
+
+    `viral_score` is the expected percentile (0 to 100) among the author's own posts, `p_beats_median` in [0, 1],
+    `interval` the 80 % range (low, high); `contributions` are score points whose sum, with `base`, is `viral_score`.
+    """
+
+    viral_score: float
+    p_beats_median: float
+    interval: tuple[float, float]
+    base: float
+    contributions: dict[str, float]
+    subscores: Subscores
+    evidence: OwnRecord
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A text that could be posted; `delta` is its score minus the score of what the user sent, in points."""
+
+    id: str
+    text: str
+    source: Source
+    weighted_length: int
+    template: str | None = None
+    viral_score: float | None = None
+    p_beats_median: float | None = None
+    delta: float | None = None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """An edit of the user's own text with the measured change of its score in points."""
+
+    action: str
+    delta: float
+    evidence: Evidence
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the product says about a query: pure result, without row id, timings or whether it was stored.
+
+    `viral_score` is the user's own text's, in [0, 100]; a field is None where its model is named in `degraded`.
+    """
+
+    analysis: Analysis | None
+    templates: tuple[Candidate, ...] | None
+    recommendations: tuple[Recommendation, ...] | None
+    viral_score: float | None
+    prediction: Prediction | None
+    model_versions: dict[str, str]
+    degraded: tuple[Degraded, ...]

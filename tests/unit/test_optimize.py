@@ -1,0 +1,224 @@
+"""The graph on handwritten models: what is asked of them, what is missing without them, how answers are ranked."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from pipelines.errors import ModelUnavailable
+from pipelines.optimize import analyze, answer, edits
+from pipelines.records import (
+    Affect,
+    Analysis,
+    Brief,
+    Draft,
+    Emotion,
+    Keyword,
+    OwnRecord,
+    Prediction,
+    Proposal,
+    Query,
+    Sentiment,
+    Subscores,
+)
+
+AFFECT = Affect(Sentiment("positive", 0.5, None, {"vader": 0.5}, True, True))
+
+
+class FakeModels:
+    """Answers at once; a model named in `down` is unavailable."""
+
+    def __init__(self, *down: str, language: str = "en") -> None:
+        self.down = down
+        self.language = language
+        self.predicted: list[Draft] = []
+        self.briefs: list[Brief] = []
+        self.read_in: list[str | None] = []
+
+    def _check(self, name: str) -> None:
+        if name in self.down:
+            raise ModelUnavailable(name, "down")
+
+    async def analyze(self, text: str, language: str | None) -> Analysis:
+        self._check("query_analyzer")
+        keywords = (Keyword("shoes", 1.0),)
+        return Analysis(language=language or self.language, weighted_length=len(text), valid=True, keywords=keywords)
+
+    async def read(self, _text: str, language: str | None) -> Affect:
+        self._check("sentiment")
+        self.read_in.append(language)
+        return AFFECT
+
+    async def write(self, brief: Brief) -> list[Proposal]:
+        self._check("generator")
+        self.briefs.append(brief)
+        return [
+            Proposal(f"{'x' * n} {brief.keywords[0] if brief.keywords else ''}", n + 6, "template")
+            for n in range(brief.n)
+        ]
+
+    async def generate(self, brief: Brief) -> list[Proposal]:
+        self._check("generator.lm")
+        return [Proposal("Written by a model.", 19, "lm")][: brief.n]
+
+    async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
+        self._check("viral_predictor")
+        self.predicted += drafts
+        return [self.score(draft) for draft in drafts]
+
+    @staticmethod
+    def score(draft: Draft) -> Prediction:
+        score = 50.0 + len(draft.text) - 10 * draft.text.count("#") - 10 * draft.text.count("!")
+        return Prediction(
+            viral_score=score,
+            p_beats_median=score / 200,
+            interval=(0.0, 100.0),
+            base=50.0,
+            contributions={"length": score - 50.0},
+            subscores=Subscores(score - 50.0, None, None),
+            evidence=OwnRecord(0),
+            method="length",
+        )
+
+    def versions(self) -> dict[str, str]:
+        return {"viral_predictor": "1"}
+
+
+@pytest.mark.parametrize("model", ["query_analyzer", "sentiment", "generator", "viral_predictor"])
+async def test_a_model_that_is_down_costs_its_own_field(model: str) -> None:
+    result = await answer(Query(query="Some shoes"), FakeModels(model), language_model=False)
+    assert result.degraded == (model,)
+    assert (result.templates is None) == (model == "generator")
+    assert (result.viral_score is None) == (model == "viral_predictor")
+    assert (result.prediction is None) == (model == "viral_predictor")
+    assert (result.recommendations is None) == (model == "viral_predictor")
+    assert result.analysis is not None
+    assert (result.analysis.sentiment is None) == (model == "sentiment")
+    assert (result.analysis.keywords is None) == (model == "query_analyzer")
+    assert result.analysis.weighted_length == len("Some shoes")
+
+
+async def test_everything_down_is_still_an_answer() -> None:
+    models = FakeModels("query_analyzer", "sentiment", "generator", "viral_predictor")
+    result = await answer(Query(query="Some shoes"), models, language_model=False)
+    assert set(result.degraded) == {"query_analyzer", "sentiment", "generator", "viral_predictor"}
+
+
+async def test_a_language_model_that_is_down_is_replaced_by_templates_where_that_was_left_open() -> None:
+    open_ = await answer(Query(query="Shoes", engine="auto"), FakeModels("generator.lm"), language_model=True)
+    asked = await answer(Query(query="Shoes", engine="lm"), FakeModels("generator.lm"), language_model=True)
+    assert open_.degraded == asked.degraded == ("generator.lm",)
+    assert open_.templates is not None
+    assert {candidate.source for candidate in open_.templates} == {"template"}
+    assert asked.templates is None
+
+
+async def test_an_error_that_no_model_announced_is_not_swallowed() -> None:
+    class Broken(FakeModels):
+        async def write(self, brief: Brief) -> list[Proposal]:
+            raise RuntimeError(brief.query)
+
+    with pytest.raises(RuntimeError):
+        await answer(Query(query="Shoes"), Broken(), language_model=False)
+
+
+async def test_candidates_are_ranked_by_score_with_their_delta_to_the_users_text() -> None:
+    result = await answer(Query(query="Shoes", n_templates=4), FakeModels(), language_model=False)
+    assert result.templates is not None
+    scores = [candidate.viral_score for candidate in result.templates]
+    assert scores == sorted(scores, reverse=True)
+    assert all(c.delta == pytest.approx(c.viral_score - result.viral_score) for c in result.templates)
+    assert len({candidate.id for candidate in result.templates}) == 4
+
+
+async def test_without_scores_the_candidates_keep_the_order_of_their_writer() -> None:
+    result = await answer(Query(query="Shoes"), FakeModels("viral_predictor"), language_model=False)
+    assert result.templates is not None
+    assert [len(candidate.text) for candidate in result.templates] == sorted(len(c.text) for c in result.templates)
+    assert {candidate.viral_score for candidate in result.templates} == {None}
+
+
+async def test_one_call_scores_the_text_its_edits_and_its_candidates_with_history_and_time() -> None:
+    models = FakeModels()
+    query = Query(query="Shoes! #a #b #c!!!", n_templates=3)
+    result = await answer(query, models, language_model=False)
+    assert len(models.predicted) == 1 + len(edits(query.query)) + 3
+    assert result.recommendations is not None
+    for tip in result.recommendations:
+        assert tip.delta == pytest.approx(models.score(Draft(text=tip.text)).viral_score - result.viral_score)
+        assert tip.delta > 0
+
+
+async def test_no_candidates_are_written_where_none_are_wanted() -> None:
+    models = FakeModels()
+    result = await answer(Query(query="Shoes", n_templates=0), models, language_model=False)
+    assert result.templates == ()
+    assert models.briefs == []
+
+
+async def test_a_language_that_nobody_here_writes_gets_no_english_candidates() -> None:
+    models = FakeModels(language="ja")
+    result = await answer(Query(query="Shoes"), models, language_model=False)
+    assert result.templates == ()
+    assert models.briefs == []
+    assert result.viral_score is not None
+
+
+async def test_sentiment_is_read_in_the_language_that_was_found_or_told() -> None:
+    found, told = FakeModels(language="es"), FakeModels(language="en")
+    await answer(Query(query="Zapatos"), found, language_model=False)
+    await answer(Query(query="Zapatos", language="es"), told, language_model=False)
+    assert found.read_in == told.read_in == ["es"]
+    assert found.briefs[0].language == told.briefs[0].language == "es"
+
+
+async def test_sentiment_and_writing_do_not_wait_for_each_other() -> None:
+    order: list[str] = []
+
+    class Slow(FakeModels):
+        async def read(self, text: str, language: str | None) -> Affect:
+            await asyncio.sleep(0.05)
+            order.append("read")
+            return await super().read(text, language)
+
+        async def write(self, brief: Brief) -> list[Proposal]:
+            order.append("write")
+            return await super().write(brief)
+
+    await answer(Query(query="Shoes"), Slow(), language_model=False)
+    assert order == ["write", "read"]
+
+
+async def test_an_analysis_alone_asks_two_models_and_names_what_was_missing() -> None:
+    whole, _ = await analyze("Shoes", FakeModels())
+    part, degraded = await analyze("Shoes", FakeModels("query_analyzer"))
+    assert whole.sentiment == part.sentiment == AFFECT.sentiment
+    assert degraded == ("query_analyzer",)
+    assert part.language is None
+
+
+async def test_every_head_of_the_sentiment_model_reaches_the_analysis() -> None:
+    class Encoder(FakeModels):
+        async def read(self, _text: str, _language: str | None) -> Affect:
+            emotion = Emotion("joy", {"joy": 1.0})
+            return Affect(AFFECT.sentiment, emotion, None, {"irony": 0.1}, ("sentiment.transformer",))
+
+    analysis, degraded = await analyze("Shoes", Encoder())
+    assert analysis.emotion is not None
+    assert analysis.risks == {"irony": 0.1}
+    assert degraded == ("sentiment.transformer",)
+
+
+@pytest.mark.parametrize(
+    ("text", "edited"),
+    [
+        ("Look #a here #b and #c", ["Look #a here and"]),
+        ("BUY NOW IT IS CHEAP", ["Buy now it is cheap"]),
+        ("SALE AT HTTPS://X.ORG/AbC BY @ACME #NOW", ["Sale at HTTPS://X.ORG/AbC by @ACME #NOW"]),
+        ("Really?!! Yes!!!", ["Really? Yes!"]),
+        ("A calm text. #one", []),
+        ("https://example.org/#a and C#", []),
+    ],
+)
+def test_edits_touch_form_and_no_fact(text: str, edited: list[str]) -> None:
+    assert [new for _, new in edits(text)] == edited

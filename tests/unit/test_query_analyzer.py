@@ -1,0 +1,253 @@
+"""What is read from a query: language, entities, keywords, readability, complexity and findings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.records import Analysis
+
+SIMPLE = "We have a new shop. Come and see it. It is big and fun."
+MEDIUM = "Our new subscription helps small offices order better coffee every week without any paperwork."
+HARD = (
+    "Notwithstanding considerable organizational complexity, interdisciplinary stakeholders collaboratively "
+    "operationalized sophisticated sustainability methodologies throughout geographically distributed subsidiaries."
+)
+SIMPLE_ES = "Hoy hay pan. Ven a la tienda. Es muy rico."
+HARD_ES = (
+    "Independientemente de la extraordinaria complejidad organizativa, las administraciones implementaron "
+    "metodologías interdisciplinares especialmente sofisticadas para garantizar la sostenibilidad medioambiental."
+)
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> QueryAnalyzer:
+    return QueryAnalyzer()
+
+
+def analyze(analyzer: QueryAnalyzer, text: str, language: str | None = None) -> Analysis:
+    return analyzer.analyze([text], [language])[0]
+
+
+def entities_of(analysis: Analysis) -> list[str]:
+    return [f"{entity.label} {entity.text}" for entity in analysis.entities or ()]
+
+
+def keywords_of(analysis: Analysis) -> list[str]:
+    return [keyword.text for keyword in analysis.keywords or ()]
+
+
+def rules_of(analysis: Analysis) -> set[str]:
+    return {finding.rule for finding in analysis.findings or ()}
+
+
+def test_texts_and_languages_of_different_number_are_refused(analyzer: QueryAnalyzer) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        analyzer.analyze(["one", "two"], [None])
+
+
+def test_a_spacy_pipeline_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        QueryAnalyzer({"en": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.parametrize("text", ["a", "😀", "👨‍👩‍👧‍👦👍🏿", "...", "#", "\u200d", "1234567890", "https://example.com"])
+def test_a_text_without_words_has_an_analysis(analyzer: QueryAnalyzer, text: str) -> None:
+    analysis = analyze(analyzer, text)
+    assert analysis.language == "und"
+    assert analysis.keywords == ()
+
+
+@pytest.mark.parametrize("text", ["😀😀", "https://example.com", "50%"])
+def test_where_there_is_no_word_reading_ease_is_unknown_not_zero(analyzer: QueryAnalyzer, text: str) -> None:
+    analysis = analyze(analyzer, text)
+    assert analysis.readability is None
+    assert analysis.complexity_score is None
+
+
+@pytest.mark.parametrize("text", [("word " * 1000)[:4000], "x" * 4000, "😀" * 4000, "a.b " * 1000])
+def test_a_text_of_4000_characters_is_analyzed(analyzer: QueryAnalyzer, text: str) -> None:
+    analysis = analyze(analyzer, text.strip())
+    assert not analysis.valid
+    assert "too_long" in rules_of(analysis)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What do you think? #marketing", "en"),
+        ("Join us at the conference in Madrid", "en"),
+        ("just landed in Tokyo", "en"),
+        ("¿Qué opinas? #marketing", "es"),
+        ("Te esperamos en la conferencia de Madrid", "es"),
+        ("envío gratis en todos los pedidos", "es"),
+        ("Nouveau café, disponible vendredi", "fr"),
+        ("Neuer Kaffee ab Freitag", "de"),
+        ("Nuovo caffè, arriva venerdì", "it"),
+        ("新しいコーヒーは金曜日に発売", "ja"),
+        ("hi", "und"),
+        ("😀 https://example.com @ana", "und"),
+    ],
+)
+def test_the_language_is_told_or_left_undetermined(analyzer: QueryAnalyzer, text: str, language: str) -> None:
+    assert analyze(analyzer, text).language == language
+
+
+def test_a_given_language_overrides_detection(analyzer: QueryAnalyzer) -> None:
+    assert analyze(analyzer, "Great coffee for everybody", "es").language == "es"
+
+
+def test_a_higher_threshold_leaves_more_undetermined() -> None:
+    strict = QueryAnalyzer(min_language_confidence=0.999)
+    assert analyze(strict, "best pizza in town").language == "und"
+
+
+def test_an_undetermined_text_is_read_as_english(analyzer: QueryAnalyzer) -> None:
+    assert keywords_of(analyze(analyzer, "sale", "und")) == ["sale"]
+
+
+def test_other_languages_have_no_keywords_rather_than_wrong_ones(analyzer: QueryAnalyzer) -> None:
+    analysis = analyze(analyzer, "Nouveau café, disponible vendredi")
+    assert analysis.keywords is None
+    assert analysis.complexity_score is None
+    assert analysis.readability is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("From $1,299.50 to 20 €, 15% off", ["MONEY $1,299.50", "MONEY 20 €", "PERCENT 15%"]),
+        ("Friday, May 5, 2026 at 5:30 pm", ["DATE Friday", "DATE May 5, 2026", "TIME 5:30 pm"]),
+        ("el 5 de mayo a las 18:00 por 20 euros", ["DATE 5 de mayo", "TIME 18:00", "MONEY 20 euros"]),
+        ("by 2026-05-01 or 1/5/2026", ["DATE 2026-05-01", "DATE 1/5/2026"]),
+        ("Black Friday 2 for 1, ratio 16:9", []),
+        ("#sale5 https://example.com/50%25", ["HASHTAG #sale5", "URL https://example.com/50%25"]),
+    ],
+)
+def test_amounts_dates_and_times_are_found_outside_of_links(
+    analyzer: QueryAnalyzer, text: str, found: list[str]
+) -> None:
+    assert entities_of(analyze(analyzer, text)) == found
+
+
+def test_offsets_point_into_the_normalized_text(analyzer: QueryAnalyzer) -> None:
+    analysis = analyze(analyzer, "Cafe\u0301 por 20 euros")
+    normalized = "Café por 20 euros"
+    assert [normalized[entity.start : entity.end] for entity in analysis.entities or ()] == ["20 euros"]
+
+
+def test_names_are_found_where_a_spacy_pipeline_is_configured(tmp_path: Path, analyzer: QueryAnalyzer) -> None:
+    import spacy
+
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    names = {"PERSON": "Ada Lovelace", "GPE": "London", "CARDINAL": "two", "ORG": "#Acme"}
+    ruler.add_patterns([{"label": label, "pattern": name} for label, name in names.items()])
+    nlp.to_disk(tmp_path / "names")
+    named = QueryAnalyzer({"en": str(tmp_path / "names")})
+    text = "Meet Ada Lovelace in London on Friday for two days #Acme"
+    assert entities_of(analyze(named, text, "en")) == [
+        "PERSON Ada Lovelace",
+        "GPE London",
+        "DATE Friday",
+        "HASHTAG #Acme",
+    ]
+    assert entities_of(analyze(named, text, "es")) == ["DATE Friday", "HASHTAG #Acme"]
+    assert named.version != analyzer.version
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("We are hiring a senior data engineer in Berlin", "senior data engineer"),
+        ("Launching our new coffee subscription for parents", "coffee subscription"),
+        ("e-commerce tips for Black Friday", "e-commerce tips"),
+        ("the future of work is AI", "future of work"),
+        ("Lanzamos nuestra nueva suscripción de café", "suscripción de café"),
+    ],
+)
+def test_the_topic_leads_the_keywords(analyzer: QueryAnalyzer, text: str, first: str) -> None:
+    assert keywords_of(analyze(analyzer, text))[0] == first
+
+
+def test_keywords_hold_no_links_handles_punctuation_or_stop_words(analyzer: QueryAnalyzer) -> None:
+    text = "The roastery of @ana: beans, beans & more beans!!! https://example.com/roast #ColdBrew $5 | {x}"
+    found = keywords_of(analyze(analyzer, text, "en"))
+    assert set(found) == {"roastery", "beans", "ColdBrew"}
+    assert len(found) == 3
+
+
+def test_keyword_scores_fall_from_one(analyzer: QueryAnalyzer) -> None:
+    analysis = analyze(analyzer, "Organic skincare products for sensitive skin, made in Lisbon by Rita")
+    scores = [keyword.score for keyword in analysis.keywords or ()]
+    assert scores[0] == 1
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert all(1 <= len(keyword.text.split()) <= 3 for keyword in analysis.keywords or ())
+
+
+@pytest.mark.parametrize("texts", [(SIMPLE, MEDIUM, HARD), (SIMPLE_ES, HARD_ES)])
+def test_complexity_orders_texts_and_reading_ease_runs_against_it(
+    analyzer: QueryAnalyzer, texts: tuple[str, ...]
+) -> None:
+    analyses = analyzer.analyze(texts, [None] * len(texts))
+    complexity = [analysis.complexity_score or 0.0 for analysis in analyses]
+    ease = [analysis.readability.score if analysis.readability else -1.0 for analysis in analyses]
+    assert complexity == sorted(complexity)
+    assert ease == sorted(ease, reverse=True)
+    assert complexity[0] < 0.3
+    assert complexity[-1] > 0.7
+    assert all(0 <= score <= 1 for score in complexity)
+
+
+def test_each_language_has_its_own_formula(analyzer: QueryAnalyzer) -> None:
+    english, spanish = analyzer.analyze([MEDIUM, HARD_ES], ["en", "es"])
+    assert english.readability is not None
+    assert spanish.readability is not None
+    assert (english.readability.formula, spanish.readability.formula) == ("flesch", "fernandez-huerta")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("a" * 281, "too_long"),
+        ("zero\ufeffwidth", "forbidden_character"),
+        ("#a1 #b2 #c3", "many_hashtags"),
+        ("hi @a @b @c @d", "many_mentions"),
+        ("https://example.com https://example.org", "many_links"),
+        ("😀😀😀😀😀😀", "many_emoji"),
+        ("@ana thanks for coming", "leading_mention"),
+        ("THIS IS HUGE", "shouting"),
+        ("really?!", "repeated_punctuation"),
+        ("the the shop", "repeated_word"),
+    ],
+)
+def test_a_finding_names_its_rule(analyzer: QueryAnalyzer, text: str, rule: str) -> None:
+    assert rules_of(analyze(analyzer, text, "en")) == {rule}
+
+
+def test_a_good_tweet_has_no_findings(analyzer: QueryAnalyzer) -> None:
+    text = "Our NASA guide for US teachers is out... Thanks @ana! 🚀 https://example.com #space"
+    assert analyze(analyzer, text).findings == ()
+
+
+def test_too_long_points_at_what_x_would_cut(analyzer: QueryAnalyzer) -> None:
+    findings = analyze(analyzer, "a" * 290).findings or ()
+    assert [(finding.start, finding.end, finding.severity) for finding in findings] == [(280, 290, "error")]
+
+
+def test_a_batch_answers_like_single_calls(analyzer: QueryAnalyzer) -> None:
+    texts = [SIMPLE, SIMPLE_ES, HARD, "😀", "Bonjour à tous et à toutes"]
+    assert analyzer.analyze(texts, [None] * 5) == [analyze(analyzer, text) for text in texts]
+
+
+def test_loading_takes_no_torch_along() -> None:
+    script = (
+        "import sys; from pipelines.query_analyzer import QueryAnalyzer; QueryAnalyzer(); print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,54 @@
+"""README.md speaks of what is there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deployments.settings import Settings
+from tests.benchmarks.analyze_query import RESULTS, table
+from tests.readme import ROOT, TEXT, commands, posts
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_every_make_target_that_is_mentioned_exists() -> None:
+    mentioned = set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", TEXT)) - {"and"}
+    targets = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, flags=re.MULTILINE))
+    assert {"serve", "test"} <= mentioned <= targets
+
+
+def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
+    assert any(command.startswith("make test") for command in commands())
+    assert re.search(r"^make lint\nmake test$", (ROOT / ".ci/run").read_text(), flags=re.MULTILINE)
+
+
+def test_every_file_of_the_tree_exists_and_every_module_is_in_it() -> None:
+    tree = TEXT.split("## The tree")[1].split("```")[1]
+    named = set(re.findall(r"[a-z_]+\.(?:py|yaml|sql)", tree))
+    there = {path.name for folder in ("deployments", "pipelines", "store") for path in (ROOT / folder).glob("*.py")}
+    assert named <= there | {"serve_config.yaml", "queries.sql", "NAME.py"}
+    assert {path.name for path in (ROOT / "deployments").glob("*.py")} - {"__init__.py"} <= named
+
+
+def test_every_curl_command_that_posts_is_found() -> None:
+    assert {path for path, _ in posts()} == {"/analyze-query", "/analyze", "/predict"}
+
+
+def test_the_environment_example_names_every_setting() -> None:
+    names = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
+    assert {name.upper() for name in Settings.model_fields} <= names
+
+
+@pytest.mark.parametrize("phrase", ["8000", "8265"])
+def test_ports_are_those_of_the_configuration(phrase: str) -> None:
+    configured = yaml.safe_load(Path(ROOT / "serve_config.yaml").read_text())["http_options"]["port"]
+    assert phrase in {str(configured), "8265"}
+    assert phrase in TEXT
+
+
+def test_the_figures_are_those_that_the_benchmark_printed() -> None:
+    result = json.loads((RESULTS / "analyze_query.json").read_text())
+    assert table(result) in TEXT

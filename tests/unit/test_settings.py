@@ -1,0 +1,125 @@
+"""What the environment and serve_config.yaml may say."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.settings import (
+    USER_CONFIGS,
+    Args,
+    ConfigError,
+    Settings,
+    is_loopback,
+    parse_serve_config,
+    read_serve_config,
+    read_settings,
+)
+
+PATH = Path(__file__).resolve().parents[2] / "serve_config.yaml"
+TREE = yaml.safe_load(PATH.read_text())
+KEY = "0123456789abcdef"
+
+
+def application(tree: Any) -> Any:
+    return tree["applications"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda tree: tree.update(nope=1), "nope"),
+        (lambda tree: tree["http_options"].update(nope=1), "http_options.nope"),
+        (lambda tree: tree["logging_config"].update(nope=1), "logging_config.nope"),
+        (lambda tree: application(tree).update(nope=1), "applications[0].nope"),
+        (lambda tree: application(tree)["args"].update(nope=1), "nope"),
+        (lambda tree: application(tree)["deployments"][1].update(nope=1), "applications[0].deployments[1].nope"),
+        (
+            lambda tree: application(tree)["deployments"][1]["autoscaling_config"].update(nope=1),
+            "autoscaling_config.nope",
+        ),
+        (
+            lambda tree: application(tree)["deployments"][1]["ray_actor_options"].update(nope=1),
+            "ray_actor_options.nope",
+        ),
+        (lambda tree: application(tree)["deployments"][0]["user_config"].update(nope=1), "nope"),
+        (lambda tree: application(tree)["deployments"][0]["user_config"]["stages"].update(nope=1), "stages.nope"),
+        (lambda tree: application(tree)["deployments"][4]["user_config"].update(nope=1), "nope"),
+        (lambda tree: application(tree)["deployments"][2].update(name="sentimental"), "sentimental"),
+    ],
+)
+def test_an_unknown_key_anywhere_in_the_configuration_is_an_error_that_names_it(
+    change: Callable[[Any], None], name: str
+) -> None:
+    tree = copy.deepcopy(TREE)
+    change(tree)
+    with pytest.raises(ConfigError) as error:
+        parse_serve_config(tree, source="serve_config.yaml")
+    assert name in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["applications: [", "- 1\n- 2", "applications: 3"])
+def test_what_is_no_serve_config_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "serve_config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        read_serve_config(path)
+
+
+def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+        read_serve_config(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("keys", ['{"a": "short"}', '{"a": "changeme-changeme-changeme"}', "{", "key"])
+def test_a_weak_or_unreadable_key_is_refused(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("MURMURATION_API_KEYS", keys)
+    with pytest.raises(ConfigError, match="MURMURATION_API_KEYS") as error:
+        read_settings()
+    assert "changeme" not in str(error.value)
+
+
+def test_a_host_that_others_reach_needs_a_key() -> None:
+    with pytest.raises(ConfigError, match="MURMURATION_API_KEYS"):
+        Settings(murmuration_api_keys={}).check("0.0.0.0")
+    Settings(murmuration_api_keys={"default": KEY}).check("0.0.0.0")
+    Settings(murmuration_api_keys={}).check("127.0.0.1")
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+def test_one_serve_flag_without_the_other_is_refused(optimized: bool) -> None:
+    settings = Settings(ray_serve_throughput_optimized=optimized, ray_serve_enable_ha_proxy=not optimized)
+    with pytest.raises(ConfigError, match="RAY_SERVE_ENABLE_HA_PROXY"):
+        settings.check("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        *(("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)),
+        *(("::", False), ("192.168.0.1", False), ("example.org", False), ("", False)),
+    ],
+)
+def test_only_loopback_addresses_are_out_of_reach(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_our_own_configuration_is_whole_and_fits_two_cores() -> None:
+    config = read_serve_config(PATH)
+    (own,) = config.applications
+    assert {deployment.name for deployment in own.deployments} == set(USER_CONFIGS)
+    assert Args.model_validate(own.args).language_model is None
+    smallest = sum(deployment.ray_actor_options.num_cpus for deployment in own.deployments)
+    largest = max(deployment.ray_actor_options.num_cpus for deployment in own.deployments[1:])
+    assert smallest + largest <= 2, "one model can be replaced while the others run"
+
+
+def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:hidden@host/db")
+    monkeypatch.setenv("MURMURATION_API_KEYS", f'{{"default": "{KEY}"}}')
+    printed = repr(Settings())
+    assert "hidden" not in printed
+    assert KEY not in printed

@@ -1,0 +1,213 @@
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.errors import WeightsRefused
+from pipelines.records import Draft, Post
+from pipelines.training.archives import read, split
+from pipelines.training.viral_figures import auc, calibration_error, card, figures, spearman
+from pipelines.training.viral_predictor import calibrate, fit, sample, save
+from pipelines.viral_predictor import AUTHOR, ViralPredictor, percentiles, usable_posts
+
+NOON = datetime(2024, 3, 5, 12, tzinfo=UTC)
+FILLER = ["we", "are", "at", "the", "office", "and", "see", "what", "they", "do", "about", "it", "today"]
+
+
+def write_archive(path):
+    """Posts in which "puppies" please everybody, "taxes" nobody, and "chess" only the fans of half of the authors."""
+    draw = random.Random(7)
+    rows = []
+    for author in range(40):
+        for day in range(90):
+            topic = draw.choice(["puppies", "taxes", "chess", ""])
+            liked = {"puppies": 40, "taxes": -40, "chess": 40 if author % 2 else -40, "": 0}[topic]
+            text = " ".join([*draw.sample(FILLER, 6), topic, draw.choice(["", "#now"])])
+            moment = NOON + timedelta(days=day, minutes=draw.randrange(1000))
+            rows.append((f"author{author}", moment, text, 60 + liked + draw.randrange(20), draw.randrange(10)))
+    columns = dict(zip(("author", "created_at", "text", "likes", "retweets"), zip(*rows, strict=True), strict=True))
+    pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("viral_predictor")
+    write_archive(folder / "posts.parquet")
+    archive = read(folder / "posts.parquet")
+    role = split(archive)
+    weights = calibrate(fit([archive], [role["train"]]), [archive], [role["calibrate"]])
+    metadata = save(weights, folder, 3, [archive], [role])
+    return folder, archive, role, metadata
+
+
+@pytest.fixture
+def predictor(trained):
+    return ViralPredictor.load(trained[0])
+
+
+def history(n, liked="", age_days=2.0):
+    """`n` posts of which those about `liked` did best."""
+    return tuple(
+        Post(
+            text=f"we see {'chess' if i % 2 else 'office'} today",
+            created_at=NOON - timedelta(days=age_days + i),
+            likes=100 if liked and liked in ("chess" if i % 2 else "office") else 10,
+            retweets=i % 5,
+        )
+        for i in range(n)
+    )
+
+
+def score(predictor, text, **context):
+    return predictor.predict([Draft(text=text, **context)])[0]
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    with pytest.raises(WeightsRefused):
+        ViralPredictor.load(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"format": 2}, {"version": None, "sha256": None}])
+def test_metadata_that_do_not_fit_the_weights_are_refused(trained, tmp_path, change):
+    (tmp_path / "weights.npz").write_bytes((trained[0] / "weights.npz").read_bytes())
+    metadata = json.loads((trained[0] / "metadata.json").read_text()) | change
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(WeightsRefused):
+        ViralPredictor.load(tmp_path)
+
+
+def test_metadata_that_are_no_json_are_refused(trained, tmp_path):
+    (tmp_path / "weights.npz").write_bytes((trained[0] / "weights.npz").read_bytes())
+    (tmp_path / "metadata.json").write_text("[")
+    with pytest.raises(WeightsRefused):
+        ViralPredictor.load(tmp_path)
+
+
+def test_no_drafts_get_no_predictions(predictor):
+    assert predictor.predict([]) == []
+
+
+def test_without_record_and_moment_there_is_only_wording(predictor):
+    prediction = score(predictor, "puppies today")
+    assert prediction.subscores.author is None
+    assert prediction.subscores.time is None
+    assert prediction.evidence.own_posts == 0
+    assert not set(prediction.contributions) & {*AUTHOR, "hour", "weekday"}
+
+
+def test_24_posts_are_too_few_to_say_anything_about_the_author(predictor):
+    prediction = score(predictor, "chess", history=history(24))
+    assert prediction.subscores.author is None
+    assert prediction.evidence.own_posts == 24
+    assert score(predictor, "chess", history=history(25)).subscores.author is not None
+
+
+def test_posts_younger_than_a_day_are_not_counted(predictor):
+    young = tuple(Post(text="chess", created_at=NOON - timedelta(hours=h), likes=9, retweets=0) for h in range(1, 24))
+    draft = Draft(text="chess", posted_at=NOON, history=young + history(30))
+    assert len(usable_posts(draft)) == 30
+    assert predictor.predict([draft])[0].evidence.own_posts == 30
+
+
+def test_what_people_like_scores_higher(predictor):
+    assert score(predictor, "puppies today").viral_score > score(predictor, "taxes today").viral_score + 20
+
+
+def test_an_author_whose_chess_posts_did_well_is_told_so(predictor):
+    fan = score(predictor, "chess today", history=history(60, liked="chess"))
+    other = score(predictor, "chess today", history=history(60, liked="office"))
+    assert fan.contributions["similar"] > 0 > other.contributions["similar"]
+    assert fan.viral_score > other.viral_score + 10
+
+
+def test_the_order_of_the_history_does_not_matter(predictor):
+    posts = history(40, liked="chess")
+    assert score(predictor, "chess", history=posts) == score(predictor, "chess", history=posts[::-1])
+
+
+def test_an_author_without_any_engagement_gets_a_prediction(predictor):
+    silent = tuple(Post(text="hello", created_at=NOON - timedelta(days=i), likes=0, retweets=0) for i in range(50))
+    assert 0 <= score(predictor, "hello", history=silent).viral_score <= 100
+
+
+def test_equal_histories_in_one_batch_do_not_mix(predictor):
+    drafts = [Draft(text="chess", history=history(60, liked=liked)) for liked in ("chess", "office", "chess")]
+    together = predictor.predict(drafts)
+    assert together == [predictor.predict([draft])[0] for draft in drafts]
+    assert together[0] == together[2] != together[1]
+
+
+def test_a_score_beyond_the_scale_is_clipped_in_the_open(trained):
+    weights = replace(ViralPredictor.load(trained[0]).weights, base=np.asarray(300.0))
+    prediction = score(ViralPredictor(weights, "high"), "taxes")
+    assert prediction.viral_score == 100
+    assert prediction.contributions["clipped"] < 0
+    assert prediction.base + sum(prediction.contributions.values()) == pytest.approx(100, abs=1e-6)
+
+
+def test_what_must_not_be_rewarded_is_not(predictor):
+    assert (predictor.weights.wording[[2, 3, -1]] <= 0).all()
+
+
+def test_training_twice_gives_the_same_weights(trained):
+    _, archive, role, _ = trained
+    first, again = (fit([archive], [role["train"]]) for _ in range(2))
+    assert again.words.tobytes() == first.words.tobytes()
+
+
+def test_the_parts_of_a_split_share_no_author_that_they_must_not_share(trained):
+    _, archive, role, _ = trained
+    authors = {name: set(archive.author[rows].tolist()) for name, rows in role.items()}
+    assert not authors["train"] & (authors["calibrate"] | authors["authors"])
+    assert not authors["calibrate"] & authors["authors"]
+    assert archive.time_us[role["train"]].max() < archive.time_us[role["time"]].min()
+
+
+def test_a_post_is_ranked_among_posts_older_than_a_day_only(trained):
+    _, archive, role, _ = trained
+    for row in role["train"][::50]:
+        draft = archive.drafts([int(row)])[0]
+        assert 25 <= len(draft.history) <= 100
+        assert max(post.created_at for post in draft.history) <= draft.posted_at - timedelta(hours=24)
+        assert usable_posts(draft) == list(draft.history)
+
+
+def test_the_figures_of_a_learnable_world_are_good_and_the_card_states_them(trained, predictor):
+    _, archive, role, metadata = trained
+    rng = np.random.default_rng(0)
+    measured = {part: figures(sample(predictor, archive, role[part], rng), rng) for part in ("time", "authors")}
+    assert measured["authors"]["auc"]["score"][0] > measured["authors"]["auc"]["text"][0] > 0.7
+    assert measured["authors"]["pairs"]["score"][0] > 0.7
+    assert 0.65 < measured["authors"]["coverage"][0] < 0.95
+    sources = {"congress2022": measured}
+    text = card(metadata | {"scores": sources, "data": {"congress2022": metadata["data"]["posts"]}})
+    assert f"{measured['authors']['auc']['score'][0]:.3f}" in text
+
+
+def test_figures_agree_with_counting_by_hand():
+    assert auc(np.array([True, False, True, False]), np.array([3.0, 1.0, 2.0, 2.0])) == 0.875
+    assert np.isnan(auc(np.array([True, True]), np.array([1.0, 2.0])))
+    assert spearman(np.array([1.0, 2.0, 3.0]), np.array([1.0, 4.0, 9.0])) == pytest.approx(1)
+    assert np.isnan(spearman(np.array([1.0, 2.0]), np.array([5.0, 5.0])))
+    assert calibration_error(np.array([True] * 20), np.full(20, 0.75)) == pytest.approx(0.25)
+
+
+def test_ties_count_half_in_a_percentile():
+    assert percentiles(np.array([0.0, 1.0, 9.0]), np.array([1.0, 1.0, 5.0, 7.0])).tolist() == [0, 0.25, 1]
+
+
+def test_importing_the_predictor_imports_no_training_library():
+    code = (
+        "import pipelines.viral_predictor, sys; print({'torch', 'transformers', 'pandas', 'sklearn'} & {*sys.modules})"
+    )
+    root = Path(__file__).parents[2]
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
+    assert told.strip() == "set()"
