@@ -1,0 +1,124 @@
+"""One real Postgres and one real Redis for the session; a migrated database of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from store.cache import Cache
+from store.embedded import EmbeddedPostgres, EmbeddedRedis
+from store.migrate import migrate
+from store.postgres import AnalyzedQuery, Store
+
+Answer = Callable[..., AnalyzedQuery]
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    # Not tmp_path: the user that Postgres runs as could not pass through it.
+    folder = Path(tempfile.mkdtemp(prefix="murmuration-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(servers_folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(servers_folder)
+    server.start()
+    asyncio.run(_execute(server.url, 'CREATE DATABASE "migrated"'))
+    asyncio.run(migrate(_database(server.url, "migrated")))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres: EmbeddedPostgres) -> str:
+    """For tests that roll back what they do."""
+    asyncio.run(_execute(postgres.url, 'CREATE DATABASE "shared" TEMPLATE "migrated"'))
+    return _database(postgres.url, "shared")
+
+
+@pytest.fixture(scope="session")
+def redis(servers_folder: Path) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(servers_folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+def _database(url: str, name: str) -> str:
+    return url.replace("@/murmuration", f"@/{name}")
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(sql)
+    await connection.close()
+
+
+@pytest.fixture
+async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    name = f"empty_{uuid.uuid4().hex}"
+    await _execute(postgres.url, f'CREATE DATABASE "{name}"')
+    yield _database(postgres.url, name)
+    await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    await _execute(postgres.url, f'CREATE DATABASE "{name}" TEMPLATE "migrated"')
+    yield _database(postgres.url, name)
+    postgres.start()  # for the tests that end it
+    await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    store = await Store.connect(database, min_size=1, max_size=4, timeout_s=5.0)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def cache(redis: EmbeddedRedis) -> AsyncIterator[Cache]:
+    cache = Cache(redis.url, namespace=uuid.uuid4().hex, ttl_s=60, timeout_s=0.5)
+    yield cache
+    await cache.close()
+    redis.start()
+
+
+@pytest.fixture
+def answer() -> Answer:
+    """Makes rows; keyword arguments replace single fields."""
+
+    def make(**fields: object) -> AnalyzedQuery:
+        usual = {
+            "id": uuid.uuid4(),
+            "account_id": "default",
+            "query_text": "we open a café in Lisbon 🚀",
+            "request": json.dumps({"query": "we open a café in Lisbon 🚀"}).encode(),
+            "analysis_result": json.dumps({"analysis": {"language": "en"}, "templates": []}).encode(),
+            "viral_score": 61.25,
+            "degraded": (),
+            "model_versions": b'{"sentiment": "1"}',
+        }
+        return AnalyzedQuery(**(usual | fields))
+
+    return make

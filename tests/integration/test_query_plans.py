@@ -1,0 +1,85 @@
+"""No hot statement and no lookup that the specification indexes reads a whole table."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import asyncpg
+import pytest
+
+from store.queries import load_queries
+
+BODY = b"{}"
+ROW = ("default", "text", BODY, BODY, 1.0, "", BODY)
+FILL = """
+INSERT INTO analyzed_queries (id, account_id, query_text, request, analysis_result, model_versions, created_at)
+SELECT gen_random_uuid(), 'account' || n % 20, 'text', '{}', jsonb_build_object('language', 'l' || n % 500), '{}',
+    now() - n * interval '1 minute' FROM generate_series(1, 10000) n;
+INSERT INTO content_templates (account_id, template_name, template_content, template_type, language, success_rate)
+SELECT 'account' || n % 20, 'name' || n, 'content', 'type', 'en', n / 10000.0 FROM generate_series(1, 10000) n;
+INSERT INTO performance_metrics (account_id, post_id, template_id, engagements, retweets, likes, captured_at,
+    recorded_at)
+SELECT 'account' || n % 20, 'post' || n, (SELECT min(id) FROM content_templates) + n % 1000, 0, 0, 0, now(),
+    now() - n * interval '1 minute' FROM generate_series(1, 10000) n;
+INSERT INTO audience_analysis (account_id, audience_segment)
+SELECT 'account' || n % 20, 'segment' || n FROM generate_series(1, 10000) n;
+INSERT INTO idempotency_keys (account_id, key, route, request_hash, response, status)
+SELECT 'account' || n % 20, 'key' || n, '/', '0123456789abcdef', '', 200 FROM generate_series(1, 10000) n;
+ANALYZE;
+"""
+STATEMENTS = {
+    "save_queries": (([uuid.uuid4()], *([value] for value in ROW)), {"analyzed_queries_pkey"}),
+    "claim": (
+        (uuid.uuid4(), *ROW, "key", "/", b"h" * 32, b"", 200),
+        {"analyzed_queries_pkey", "idempotency_keys_pkey"},
+    ),
+    "find_claim": (("account1", "key1"), {"idempotency_keys_pkey"}),
+    "seed_templates": ((*[["x"]] * 7, "account1"), {"content_templates_account_id_language_template_name_key"}),
+}
+LOOKUPS = {
+    "idx_queries_created_at": "FROM analyzed_queries WHERE account_id = 'account1' ORDER BY created_at DESC LIMIT 20",
+    "idx_queries_analysis_gin": """FROM analyzed_queries WHERE analysis_result @> '{"language": "l7"}'""",
+    "idx_templates_success_rate": "FROM content_templates WHERE account_id = 'account1' AND success_rate > 0.99",
+    "idx_metrics_template_id": "FROM performance_metrics WHERE template_id = 5",
+    "idx_metrics_recorded_at": """FROM performance_metrics WHERE account_id = 'account1'
+        AND recorded_at > now() - interval '1 hour'""",
+    "idx_audience_segment": "FROM audience_analysis WHERE account_id = 'account1' AND audience_segment = 'segment1'",
+}
+
+
+@pytest.fixture
+async def filled(connection: asyncpg.Connection) -> asyncpg.Connection:
+    await connection.execute(FILL)
+    return connection
+
+
+async def plan(connection: asyncpg.Connection, sql: str, *arguments: object) -> str:
+    return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *arguments))
+
+
+async def test_a_lookup_without_an_index_would_be_seen(filled: asyncpg.Connection) -> None:
+    assert "Seq Scan" in await plan(filled, "SELECT * FROM analyzed_queries WHERE query_text = 'x'")
+
+
+async def test_the_hot_statements_read_no_table_as_a_whole(filled: asyncpg.Connection) -> None:
+    queries = load_queries()
+    for name, (arguments, indexes) in STATEMENTS.items():
+        lines = await plan(filled, queries[name], *arguments)
+
+        assert "Seq Scan" not in lines, name
+        assert {index for index in indexes if index in lines} == indexes, name
+
+
+async def test_counting_touches_the_counters_alone(filled: asyncpg.Connection) -> None:
+    lines = await plan(filled, load_queries()["counts"])
+
+    assert set(re.findall(r" on (\w+)", lines)) == {"row_counts"}
+
+
+async def test_every_index_of_the_specification_serves_its_lookup(filled: asyncpg.Connection) -> None:
+    for index, lookup in LOOKUPS.items():
+        lines = await plan(filled, f"SELECT * {lookup}")
+
+        assert index in lines, lines
+        assert "Seq Scan" not in lines
