@@ -1,0 +1,225 @@
+"""How a query becomes a stored answer: idempotency, cache, one computation for equal requests, one row each."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, TypeVar
+from uuid import UUID
+
+import orjson
+import uuid_utils.compat
+
+from deployments.microbatch import MicroBatcher
+from deployments.problems import Problem
+from deployments.settings import IngressConfig
+from deployments.stages import RequestStages, Stages
+from pipelines import optimize
+from pipelines.errors import ModelUnavailable
+from pipelines.records import Degraded, Query
+from store.cache import Cache, cache_key
+from store.errors import StoreUnavailable
+from store.postgres import AnalyzedQuery, Claim, Store
+
+ROUTE = "/analyze-query"
+Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """The pure result of a query as JSON, and what the row needs of it."""
+
+    body: bytes
+    viral_score: float | None
+    model_versions: dict[str, str]
+    degraded: tuple[Degraded, ...]
+    timings_ms: dict[str, float]
+
+
+class SharedCalls:
+    """Equal calls in flight share one task; it ends when the last caller leaves."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, tuple[asyncio.Task[Any], list[int]]] = {}
+
+    async def run(self, key: str, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the result of the call in flight under `key`, or start it."""
+        call = self._calls.get(key)
+        if call is None:
+            task = asyncio.create_task(start())
+            call = self._calls[key] = (task, [0])
+            task.add_done_callback(lambda _: self._calls.pop(key, None))
+        task, waiting = call
+        waiting[0] += 1
+        try:
+            result: Result = await asyncio.shield(task)
+            return result
+        finally:
+            waiting[0] -= 1
+            if waiting[0] == 0 and not task.done():
+                task.cancel()
+
+
+class Answers:
+    """Answers queries from the stages, and writes each answer as one row."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        store: Store,
+        cache: Cache,
+        config: IngressConfig,
+        *,
+        language_model: bool,
+        on_cache: Callable[[str], None],
+    ) -> None:
+        self.stages = stages
+        self.store = store
+        self.cache = cache
+        self.config = config
+        self.language_model = language_model
+        self._on_cache = on_cache
+        self._shared = SharedCalls()
+        self._writes: MicroBatcher[AnalyzedQuery, bool] = MicroBatcher(
+            "store",
+            self._save,
+            config.stages.store.limits(),
+            transient=(StoreUnavailable,),
+            on_batch=lambda items, seconds: stages.watch.batch("store", items, seconds),
+        )
+
+    def until_deadline(self) -> RequestStages:
+        """The stages for one request that starts now and needs no language model."""
+        return self.stages.until(asyncio.get_running_loop().time() + self.config.deadline_s)
+
+    def reconfigure(self, config: IngressConfig) -> None:
+        """Apply a new user_config while serving."""
+        self.config = config
+        self.stages.reconfigure(config.stages)
+        self._writes.limits = config.stages.store.limits()
+
+    async def answer(self, query: Query, account: str, idempotency_key: str | None) -> bytes:
+        """Return the JSON response to a query; the row is committed wherever it says `persisted: true`.
+
+        Raises:
+            Problem: 422 for `engine: lm` without a language model, or an idempotency key that had another body.
+        """
+        if query.engine == "lm" and not self.language_model:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "engine: lm needs a language model: set args.language_model in serve_config.yaml.",
+                errors=[{"field": "engine", "message": "no language model is configured; use auto or templates"}],
+            )
+        request = orjson.dumps(query, option=orjson.OPT_SORT_KEYS)
+        if idempotency_key is None:
+            row, computed = await self._row(query, account, request)
+            return _response(row.id, computed, persisted=await self._persist(row))
+        return await self._answer_once(query, account, request, idempotency_key)
+
+    async def _answer_once(self, query: Query, account: str, request: bytes, key: str) -> bytes:
+        """Compute and store under an idempotency key, or return what an equal request got before."""
+        request_hash = hashlib.blake2b(request, digest_size=32).digest()
+        try:
+            if claim := await self.store.find_claim(account, key):
+                return _replayed(claim, request_hash)
+        except StoreUnavailable:
+            logger.warning("idempotency key not looked up", extra={"action": "store_unavailable"})
+        row, computed = await self._row(query, account, request)
+        response = _response(row.id, computed, persisted=True)
+        try:
+            earlier = await self.store.claim(row, key, ROUTE, request_hash, response, HTTPStatus.OK)
+        except StoreUnavailable as error:
+            self.stages.watch.failed("store", type(error).__name__)
+            return _response(row.id, computed, persisted=False)
+        return _replayed(earlier, request_hash) if earlier else response
+
+    async def _row(self, query: Query, account: str, request: bytes) -> tuple[AnalyzedQuery, Computed]:
+        key = cache_key(account, ROUTE, self.stages.model_versions, request)
+        computed = await self._shared.run(key, lambda: self._cached(key, query))
+        row = AnalyzedQuery(
+            id=uuid_utils.compat.uuid7(),
+            account_id=account,
+            query_text=query.query,
+            request=orjson.dumps(replace(query, history=())) if query.history else request,
+            analysis_result=computed.body,
+            viral_score=computed.viral_score,
+            degraded=computed.degraded,
+            model_versions=orjson.dumps(computed.model_versions),
+        )
+        return row, computed
+
+    async def _cached(self, key: str, query: Query) -> Computed:
+        engine = "lm" if query.engine != "templates" and self.language_model else "templates"
+        if engine not in self.config.cache_engines:
+            return await self._compute(query, engine)
+        if body := await self.cache.get(key):
+            self._on_cache("hit")
+            result = orjson.loads(body)
+            return Computed(body, result["viral_score"], result["model_versions"], (), {})
+        self._on_cache("miss")
+        computed = await self._compute(query, engine)
+        if not computed.degraded:
+            await self.cache.set(key, computed.body)
+        return computed
+
+    async def _compute(self, query: Query, engine: str) -> Computed:
+        loop = asyncio.get_running_loop()
+        budget_s = self.config.language_model_deadline_s if engine == "lm" else self.config.deadline_s
+        if query.latency_budget_ms is not None:
+            budget_s = min(budget_s, query.latency_budget_ms / 1000)
+        models = self.stages.until(loop.time() + budget_s)
+        noted = time.perf_counter()
+        answer = await optimize.answer(query, models, language_model=self.language_model)
+        body = orjson.dumps(
+            {
+                "analysis": answer.analysis,
+                "templates": answer.templates,
+                "recommendations": answer.recommendations,
+                "viral_score": answer.viral_score,
+                "prediction": answer.prediction,
+                "model_versions": answer.model_versions,
+            }
+        )
+        timings_ms = {**models.timings_ms, "models": round((time.perf_counter() - noted) * 1000, 2)}
+        return Computed(body, answer.viral_score, answer.model_versions, answer.degraded, timings_ms)
+
+    async def _persist(self, row: AnalyzedQuery) -> bool:
+        try:
+            await self._writes.submit(row, asyncio.get_running_loop().time() + self.config.store_deadline_s)
+        except ModelUnavailable as error:
+            self.stages.watch.failed("store", type(error).__name__)
+            return False
+        return True
+
+    async def _save(self, rows: list[AnalyzedQuery], _budget_s: float) -> list[bool]:
+        await self.store.save_queries(rows)
+        return [True] * len(rows)
+
+
+def _response(identity: UUID, computed: Computed, *, persisted: bool) -> bytes:
+    """Join the head, which belongs to this request alone, and the body, which was serialized once and may be shared."""
+    head = orjson.dumps(
+        {
+            "id": identity,
+            "persisted": persisted,
+            "degraded": computed.degraded if persisted else (*computed.degraded, "store"),
+            "timings_ms": computed.timings_ms,
+        }
+    )
+    return head[:-1] + b"," + computed.body[1:]
+
+
+def _replayed(claim: Claim, request_hash: bytes) -> bytes:
+    if claim.request_hash != request_hash:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used with another body.",
+            errors=[{"field": "Idempotency-Key", "message": "already used with another body"}],
+        )
+    return claim.response

@@ -1,0 +1,94 @@
+"""The same graph with a language model and a transformer in their slots: tiny checkpoints, real architectures."""
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+import yaml
+
+from tests.checkpoints import save_classifier, save_model
+from tests.serve.conftest import KEY, ROOT, Cluster, start, wait_until_ready
+
+PATH = "/analyze-query"
+
+
+@pytest.fixture(scope="module")
+def full(short_folder: Path) -> Iterator[Cluster]:
+    folder = short_folder / "full"
+    folder.mkdir()
+    tree = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    tree["applications"][0]["args"] |= {
+        "language_model": save_model(folder / "gpt2", chat=False, steps=60),
+        "sentiment_transformer": save_classifier(folder / "roberta"),
+    }
+    config = folder / "serve_config.yaml"
+    config.write_text(yaml.safe_dump(tree))
+    cluster = start(folder, "--config", str(config), optimized=True)
+    wait_until_ready(cluster)
+    yield cluster
+    cluster.stop()
+
+
+def test_the_language_model_writes_and_the_transformer_reads(full: Cluster):
+    with full.client() as client:
+        answer = client.post(PATH, json={"query": "coffee subscription", "engine": "lm"}).json()
+    assert answer["degraded"] == []
+    assert answer["persisted"] is True
+    assert {candidate["source"] for candidate in answer["templates"]} == {"lm"}
+    assert all(candidate["weighted_length"] <= 280 for candidate in answer["templates"])
+    assert set(answer["analysis"]["sentiment"]["components"]) == {"transformer", "vader", "textblob"}
+    assert "gpt2" in answer["model_versions"]["generator"]
+
+
+async def test_an_equal_query_is_answered_from_the_cache_as_a_row_of_its_own(full: Cluster):
+    body = {"query": f"coffee {uuid.uuid4().hex}", "engine": "lm", "n_templates": 8}
+    with full.client() as client:
+        first, second = (client.post(PATH, json=body).json() for _ in range(2))
+    assert first["timings_ms"]["generator.lm"] > 0
+    assert second["timings_ms"] == {}, "no stage was asked again"
+    assert first["id"] != second["id"]
+    own = {"id", "timings_ms"}
+    assert {k: v for k, v in first.items() if k not in own} == {k: v for k, v in second.items() if k not in own}
+    rows = await full.sql("SELECT id FROM analyzed_queries WHERE query_text = $1", body["query"])
+    assert {str(row["id"]) for row in rows} == {first["id"], second["id"]}
+
+
+async def test_requests_for_templates_do_not_wait_for_the_language_model(full: Cluster):
+    numbers = itertools.count()
+    writing: list[float] = []
+    plain: list[float] = []
+
+    async def post(session: aiohttp.ClientSession, engine: str, n: int, seconds: list[float]) -> None:
+        body = {"query": f"coffee number {next(numbers)}", "engine": engine, "n_templates": n}
+        started = time.perf_counter()
+        async with session.post(f"{full.url}{PATH}", json=body, headers={"x-api-key": KEY}) as response:
+            assert (await response.json())["degraded"] == []
+        seconds.append(time.perf_counter() - started)
+
+    async def keep_writing(session: aiohttp.ClientSession, going: asyncio.Event) -> None:
+        while not going.is_set():
+            await post(session, "lm", 20, writing)
+
+    async with aiohttp.ClientSession() as session:
+        done = asyncio.Event()
+        writers = [asyncio.create_task(keep_writing(session, done)) for _ in range(16)]
+        await asyncio.sleep(1.0)
+        for _ in range(60):
+            await post(session, "templates", 5, plain)
+        done.set()
+        await asyncio.gather(*writers)
+    assert np.percentile(plain, 99) < np.median(writing)
+
+
+def test_a_killed_generator_takes_both_of_its_stages_and_no_request(full: Cluster):
+    full.kill("ServeReplica:murmuration:generator")
+    with full.client() as client:
+        answer = client.post(PATH, json={"query": f"coffee {uuid.uuid4().hex}", "latency_budget_ms": 1500}).json()
+    assert set(answer["degraded"]) <= {"generator", "generator.lm"}
+    assert answer["viral_score"] is not None

@@ -1,0 +1,152 @@
+"""The other routes: batches, health, metrics, the description of the API, the dashboard beside it."""
+
+import json
+import os
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+
+from tests.readme import posts
+from tests.serve.conftest import Cluster, wait_until
+
+PROBLEM = "application/problem+json"
+
+
+def test_one_bad_text_does_not_cost_the_others_their_results(cluster: Cluster):
+    with cluster.client() as client:
+        response = client.post("/analyze", json={"texts": ["I love it!", "", "I hate it!", 5]})
+    assert response.status_code == 200
+    body = response.json()
+    assert [result is None for result in body["results"]] == [False, True, False, True]
+    assert [(error["index"], error["field"]) for error in body["errors"]] == [(1, "texts[1]"), (3, "texts[3]")]
+    assert body["results"][0]["sentiment"]["polarity"] > 0 > body["results"][2]["sentiment"]["polarity"]
+    assert body["degraded"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/analyze", {"texts": []}, "texts"),
+        ("/analyze", {"texts": ["a"] * 257}, "texts"),
+        ("/analyze", {"texts": [""]}, "texts[0]"),
+        ("/analyze", {"texts": ["a"], "more": 1}, "more"),
+        ("/predict", {"drafts": []}, "drafts"),
+        ("/predict", {"drafts": [{"text": "a"}] * 257}, "drafts"),
+        ("/predict", {"drafts": [{"text": "a", "likes": 3}]}, "drafts[0].likes"),
+        ("/predict", {}, "drafts"),
+    ],
+)
+def test_a_batch_that_cannot_be_read_is_named(cluster: Cluster, path: str, body: dict, field: str):
+    with cluster.client() as client:
+        response = client.post(path, json=body)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+def test_256_texts_are_analyzed_in_one_call(cluster: Cluster):
+    texts = [f"Text number {n} is great" for n in range(256)]
+    with cluster.client() as client:
+        body = client.post("/analyze", json={"texts": texts}).json()
+    assert len(body["results"]) == 256
+    assert None not in body["results"]
+
+
+def test_drafts_with_the_longest_histories_are_scored_in_chunks(cluster: Cluster):
+    post = {"text": "ñ" * 1500, "created_at": "2026-01-01T00:00:00Z", "likes": 3, "retweets": 1}
+    body = {"drafts": [{"text": f"Draft {n}", "history": [post] * 100} for n in range(50)]}
+    assert len(json.dumps(body, ensure_ascii=False).encode()) > 12 * 1024 * 1024
+    with cluster.client() as client:
+        response = client.post(
+            "/predict",
+            content=json.dumps(body, ensure_ascii=False).encode(),
+            headers={"content-type": "application/json"},
+        )
+    assert response.status_code == 200, response.text[:300]
+    results = response.json()["results"]
+    assert [result["evidence"]["own_posts"] for result in results] == [100] * 50
+
+
+def test_a_bad_draft_leaves_the_others_their_scores(cluster: Cluster):
+    with cluster.client() as client:
+        body = client.post(
+            "/predict", json={"drafts": [{"text": "Good"}, {"text": "\u0007"}, {"text": "Better"}]}
+        ).json()
+    assert [result is None for result in body["results"]] == [False, True, False]
+    assert body["errors"][0]["field"] == "drafts[1].text"
+    assert body["model_version"]
+
+
+def test_the_service_is_alive_and_ready_without_a_key(cluster: Cluster):
+    with httpx.Client(base_url=cluster.url, trust_env=False) as client:
+        assert client.get("/healthz").text == "ok"
+        assert client.get("/readyz").json() == {"ready": True, "waiting_for": []}
+
+
+def test_the_examples_of_the_openapi_document_run_and_match_it(cluster: Cluster):
+    with cluster.client() as client:
+        document = client.get("/openapi.json").json()
+        posts = {path: item["post"] for path, item in document["paths"].items() if "post" in item}
+        assert {"/analyze-query", "/analyze", "/predict"} <= posts.keys()
+        for path, operation in posts.items():
+            content = operation["requestBody"]["content"]["application/json"]
+            response = client.post(path, json=content["example"])
+            assert response.status_code == 200, (path, response.text)
+            schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            for part, value in ((content["schema"], content["example"]), (schema, response.json())):
+                jsonschema.validate(value, {**part, "components": document["components"]})
+
+
+async def test_metrics_tell_what_the_database_holds(cluster: Cluster):
+    with cluster.client() as client:
+        client.post("/analyze-query", json={"query": "One more row"})
+        text = client.get("/metrics").text
+    assert "murmuration_store_up 1.0" in text
+    (row,) = await cluster.sql("SELECT count(*) AS n FROM content_templates")
+    assert f"murmuration_stored_content_templates {float(row['n'])}" in text
+
+
+def test_the_dashboard_lists_the_five_deployments_to_who_holds_the_token(cluster: Cluster):
+    path = f"{cluster.dashboard_url}/api/serve/applications/"
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser().read_text().strip()
+    with httpx.Client(trust_env=False) as client:
+        assert client.get(path).status_code == 401
+        body = client.get(path, headers={"authorization": f"Bearer {token}"}).json()
+    deployments = body["applications"]["murmuration"]["deployments"]
+    assert set(deployments) == {"ingress", "query_analyzer", "sentiment", "generator", "viral_predictor"}
+
+
+def test_only_the_generator_imports_torch(cluster: Cluster):
+    if cluster.optimized:
+        pytest.skip("the loaded libraries do not depend on Serve's mode")
+    loaded = {
+        name: any(
+            "libtorch" in entry.path for entry in cluster.processes(f"ServeReplica:murmuration:{name}")[0].memory_maps()
+        )
+        for name in ("ingress", "query_analyzer", "sentiment", "viral_predictor")
+    }
+    assert loaded == dict.fromkeys(loaded, False)
+
+
+def test_what_the_readme_tells_to_post_is_answered_whole(cluster: Cluster):
+    with cluster.client() as client:
+        for path, body in posts():
+            response = client.post(path, json=body)
+            assert response.status_code == 200, (path, response.text)
+            assert response.json()["degraded"] == []
+
+
+def test_a_request_is_found_in_the_log_by_its_id_and_its_text_is_not(cluster: Cluster):
+    with cluster.client() as client:
+        client.post("/analyze", json={"texts": ["\u0007 a secret launch"]}, headers={"x-request-id": "look-for-me"})
+    files = [*(cluster.folder / "r" / "session_latest" / "logs" / "serve").glob("replica_murmuration_*.log")]
+
+    def found() -> list[dict]:
+        lines = [line for file in files for line in file.read_text().splitlines() if "look-for-me" in line]
+        return [json.loads(line) for line in lines]
+
+    wait_until(lambda: bool(found()), 10, "the line of the request")
+    assert found()[0]["status"] == 422
+    assert found()[0]["endpoint"] == "/analyze"
+    assert "secret launch" not in "".join(file.read_text() for file in files)
