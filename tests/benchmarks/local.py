@@ -1,0 +1,64 @@
+"""The same models in one process, for the systems that the cluster is compared with."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+from deployments.settings import Args, GeneratorConfig, IngressConfig, QueryAnalyzerConfig, SentimentConfig
+from deployments.stages import Batch, Handles
+from pipelines.generator import Generator
+from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.sentiment import SentimentEnsemble
+from pipelines.viral_predictor import ViralPredictor
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def user_config(name: str) -> dict[str, Any]:
+    """The numbers of serve_config.yaml."""
+    tree = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    return next(d["user_config"] for d in tree["applications"][0]["deployments"] if d["name"] == name)
+
+
+def ingress_config() -> IngressConfig:
+    return IngressConfig.model_validate(user_config("ingress"))
+
+
+def models() -> Handles:
+    """The four pipelines, configured as in the cluster, with the list methods of the deployments."""
+    analyzer = QueryAnalyzer(**QueryAnalyzerConfig.model_validate(user_config("query_analyzer")).model_dump())
+    ensemble = SentimentEnsemble(**SentimentConfig.model_validate(user_config("sentiment")).model_dump())
+    generator = Generator(**GeneratorConfig.model_validate(user_config("generator")).model_dump())
+    predictor = ViralPredictor.load(Args().viral_predictor)
+    return Handles(
+        query_analyzer=SimpleNamespace(
+            analyze=lambda items: Batch(analyzer.version, analyzer.analyze(*zip(*items, strict=True)))
+        ),
+        sentiment=SimpleNamespace(read=lambda items: Batch(ensemble.version, ensemble.read(*zip(*items, strict=True)))),
+        generator=SimpleNamespace(
+            write=lambda briefs: Batch(generator.version, generator.write(briefs)), generate=None
+        ),
+        viral_predictor=SimpleNamespace(predict=lambda drafts: Batch(predictor.version, predictor.predict(drafts))),
+    )
+
+
+def on(executor: Executor, handles: Handles) -> Handles:
+    """The same models, called as Serve handles are, on `executor`."""
+
+    def remote(method: Callable[..., Any]) -> SimpleNamespace:
+        async def call(*arguments: Any) -> Any:
+            return await asyncio.get_running_loop().run_in_executor(executor, method, *arguments)
+
+        return SimpleNamespace(remote=call)
+
+    return Handles(
+        **{
+            name: SimpleNamespace(**{method: remote(function) for method, function in vars(model).items()})
+            for name, model in vars(handles).items()
+        }
+    )
