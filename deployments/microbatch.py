@@ -193,23 +193,34 @@ class MicroBatcher(Generic[Item, Result]):
                 raise RuntimeError(f"{self.name} returned {len(results)} results for {len(batch)} items")  # noqa: TRY301
         except TimeoutError:
             # A caller in a hurry says nothing about the stage.
-            self._down = self._down or budget_s >= DOWN_AFTER_S
+            if budget_s >= DOWN_AFTER_S:
+                self._note_down(f"no answer in {budget_s:.1f} s")
             self._settle(batch, [Late(self.name, "no answer before the deadline")] * len(batch))
         except self._transient as error:
             logger.warning("stage call lost", extra={"action": "stage_lost", "stage": self.name, "error": repr(error)})
             if may_repeat:
                 await self._answer(batch, may_repeat=False)
             else:
-                self._down = True
+                self._note_down(repr(error))
                 self._settle(batch, [Failed(self.name, type(error).__name__)] * len(batch))
         except ModelUnavailable as error:
             self._settle(batch, [error] * len(batch))
         except Exception as error:  # noqa: BLE001  # whatever a model raises must not take its neighbours down
             await self._isolate(batch, error)
         else:
-            self._down = False
+            self._note_up()
             self._on_batch(len(batch), loop.time() - started)
             self._settle(batch, results)
+
+    def _note_down(self, reason: str) -> None:
+        if not self._down:
+            logger.warning("stage down", extra={"action": "stage_down", "stage": self.name, "reason": reason})
+        self._down = True
+
+    def _note_up(self) -> None:
+        if self._down:
+            logger.warning("stage back", extra={"action": "stage_back", "stage": self.name})
+        self._down = False
 
     async def _isolate(self, batch: list[_Waiting[Item, Result]], error: Exception) -> None:
         """Halve the batch until the item that breaks the call stands alone."""

@@ -85,6 +85,11 @@ class Cluster:
         psutil.wait_procs([process], timeout=10)
         return process
 
+    def stage_log(self) -> str:
+        """What the ingress logged about its stages, for the message of a test that fails."""
+        logs = (self.folder / "r").glob("session_2*/logs/serve/*ingress*")
+        return "\n".join(line for log in logs for line in log.read_text().splitlines() if '"stage' in line)
+
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(sign)
         return self.process.wait(STOP_S)

@@ -172,7 +172,9 @@ async def test_as_many_calls_run_at_once_as_are_allowed():
     assert loop.time() - started < 0.25
 
 
-async def test_a_stage_that_is_down_costs_its_callers_little_time_until_it_answers_again():
+async def test_a_stage_that_is_down_costs_its_callers_little_time_until_it_answers_again(
+    caplog: pytest.LogCaptureFixture,
+):
     stage = Stage(seconds=1.0)
     batcher = MicroBatcher("stage", stage, LIMITS)
     loop = asyncio.get_running_loop()
@@ -186,6 +188,7 @@ async def test_a_stage_that_is_down_costs_its_callers_little_time_until_it_answe
     assert loop.time() - started < 0.25, "the caller did not wait for its deadline"
     await asyncio.sleep(0.4)
     assert await batcher.submit(3, soon(5)) == 6, "the call that went on has ended the outage"
+    assert [record.message for record in caplog.records] == ["stage down", "stage back"]
 
 
 async def test_a_caller_in_a_hurry_does_not_make_the_others_impatient():
