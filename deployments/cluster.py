@@ -34,6 +34,7 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 from deployments.settings import ConfigError, read_serve_config, read_settings
 
 APPLICATION = "murmuration"
+DASHBOARD_HOST = "127.0.0.1"
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 POLL_S = 0.25
 LEFTOVER_S = 3.0
@@ -58,7 +59,7 @@ def main() -> int:
             config = _config(arguments)
             read_settings().check(config.http_options.host)
             _own_haproxy(Path(folder))
-            _require_free(config.http_options.host, config.http_options.port)
+            _require_ports(config, arguments.dashboard_port)
             context = _start_ray(arguments)
             listen()  # ray.init puts its own handlers in place, which print a stack
             _run(config, context, stop)
@@ -73,10 +74,17 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("serve_config.yaml"))
-    parser.add_argument("--port", type=int, help="listen here instead of http_options.port")
-    parser.add_argument("--dashboard-port", type=int, default=8265)
+    parser.add_argument("--port", type=_port, help="listen here instead of http_options.port")
+    parser.add_argument("--dashboard-port", type=_port, default=8265)
     parser.add_argument("--ray-temp", help="Ray's session folder (short: it holds sockets)")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
+    return number
 
 
 def _config(arguments: argparse.Namespace) -> ServeDeploySchema:
@@ -107,14 +115,22 @@ def _free_port() -> int:
         return port
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_ports(config: ServeDeploySchema, dashboard_port: int) -> None:
+    host, port = config.http_options.host, config.http_options.port
+    if port == dashboard_port:
+        raise ConfigError(f"the application and the Ray dashboard cannot share port {port}")
+    _require_free(host, port, "PORT")
+    _require_free(DASHBOARD_HOST, dashboard_port, "DASHBOARD_PORT")
+
+
+def _require_free(host: str, port: int, variable: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigError(
-                f"port {port} is taken by {_holder(port)}; stop it, or choose another with `make serve PORT=...`"
+                f"port {port} is taken by {_holder(port)}; stop it, or choose another with `make serve {variable}=...`"
             ) from error
 
 
@@ -142,7 +158,7 @@ def _start_ray(arguments: argparse.Namespace) -> BaseContext:
         num_cpus=max(2, os.cpu_count() or 2),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=True,
-        dashboard_host="127.0.0.1",
+        dashboard_host=DASHBOARD_HOST,
         dashboard_port=arguments.dashboard_port,
         namespace="serve",
         logging_level=logging.ERROR,

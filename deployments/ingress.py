@@ -40,6 +40,17 @@ from store.errors import StoreUnavailable
 from store.postgres import Store
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_HEADER = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "A repeated call with the same key and body gets the first answer; another body is 422.",
+            "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+        }
+    ]
+}
 WARM_UP_TIMEOUT_S = 30.0
 WARM_UP_PAUSE_S = 0.5
 logger = logging.getLogger(__name__)
@@ -126,7 +137,7 @@ def create_api(front: Front) -> FastAPI:
     )
     problems.install(api)
 
-    @api.post("/analyze-query", response_model=QueryResponse, openapi_extra=QUERY_BODY.openapi)
+    @api.post("/analyze-query", response_model=QueryResponse, openapi_extra=QUERY_BODY.openapi | IDEMPOTENCY_HEADER)
     async def analyze_query(request: Request) -> Response:
         """Analyze a query, write and score candidates for it, store the answer."""
         query = await QUERY_BODY.read(request)

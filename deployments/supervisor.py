@@ -54,6 +54,8 @@ def main() -> int:
     finally:
         for server in reversed(embedded):
             server.stop()
+        if stop.is_set():
+            logger.info("stopped")
 
 
 def _environment(folder: Path, embedded: list[EmbeddedPostgres | EmbeddedRedis]) -> dict[str, str]:

@@ -28,6 +28,7 @@ MAX_DOMAIN_LABEL_BYTES = 63
 MAX_TCO_SLUG_CHARACTERS = 40
 
 CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\n\t]]", regex.VERSION1)
+VISIBLE = regex.compile(r"[^\p{Z}\p{C}\p{M}]")
 FORBIDDEN = regex.compile("[\ufffe\ufeff\uffff]")
 
 
@@ -35,13 +36,13 @@ def clean_text(text: str) -> str:
     """Return the text NFC-normalized with LF line ends and no surrounding white space.
 
     Raises:
-        ValueError: empty after stripping, a lone surrogate, or a control character other than line feed and tab.
+        ValueError: nothing in it shows, a lone surrogate, or a control character other than line feed and tab.
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
-    if not text:
-        raise ValueError("the text is empty")
     if control := CONTROL.search(text):
         raise ValueError(f"character {control.start()} is a control character (U+{ord(control[0]):04X})")
+    if not VISIBLE.search(text):
+        raise ValueError("the text is empty")
     return text
 
 
@@ -60,7 +61,7 @@ def is_valid(text: str) -> bool:
 
 def is_postable(text: str) -> bool:
     """Tell whether a text of any length has only characters that X takes, and one that shows."""
-    return bool(text.strip()) and not FORBIDDEN.search(text)
+    return bool(VISIBLE.search(text)) and not FORBIDDEN.search(text)
 
 
 def fitting_length(text: str, limit: int = MAX_WEIGHTED_LENGTH) -> int:

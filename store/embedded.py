@@ -212,4 +212,7 @@ def _program(package: str, path: str) -> Path:
 
 
 if __name__ == "__main__":
-    psql(Path(sys.argv[1]), sys.argv[2:])
+    try:
+        psql(Path(sys.argv[1]), sys.argv[2:])
+    except ServerFailed as error:
+        sys.exit(str(error))

@@ -42,7 +42,7 @@ class MigrationChanged(StoreError):
 
 
 class ServerFailed(StoreError):
-    """A bundled server does not start."""
+    """An embedded server does not run."""
 
     def __init__(self, server: str, reason: str) -> None:
         super().__init__(server, reason)

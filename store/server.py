@@ -125,7 +125,9 @@ class Server:
             if waited_s > LEFTOVER_TIMEOUT_S or (_alive(holder) and not crashed):
                 os.close(self._lock)
                 self._lock = None
-                raise ServerFailed(self.name, f"{self.folder} is in use by process {holder}")
+                raise ServerFailed(
+                    self.name, f"{self.folder} is in use by process {holder}; does `make serve` run here already?"
+                )
             if crashed or waited_s > LEFTOVER_TIMEOUT_S / 2:
                 self._end_leftovers()
             time.sleep(POLL_S)

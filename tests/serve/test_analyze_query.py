@@ -37,6 +37,7 @@ def fields_at_fault(response) -> list[str]:
         ({"objectives": "sales"}, "objectives"),
         ({"language": "fr"}, "language"),
         ({"surprise": 1}, "surprise"),
+        ({"posted_at": "9999-12-31T23:59:59-12:00"}, "posted_at"),
         (
             {"history": [{"text": "a", "created_at": "2026-01-01T00:00:00Z", "likes": -1, "retweets": 0}]},
             "history[0].likes",

@@ -41,13 +41,28 @@ def refuse(folder: Path, *arguments: str, **environment: str) -> str:
     return result.stderr.strip().splitlines()[-1] if "stopping" not in result.stderr else result.stderr
 
 
-def test_a_taken_port_is_named_with_what_holds_it(short_folder: Path):
+@pytest.mark.parametrize(
+    ("ports", "message"),
+    [
+        (["--port", "70000"], "'70000' is no port"),
+        (["--port", "8765", "--dashboard-port", "8765"], "cannot share port 8765"),
+    ],
+)
+def test_ports_that_cannot_be_are_refused_in_one_line(short_folder: Path, ports: list[str], message: str):
+    assert message in refuse(short_folder / "refused", *ports)
+
+
+@pytest.mark.parametrize(("option", "variable"), [("--port", "PORT"), ("--dashboard-port", "DASHBOARD_PORT")])
+def test_a_taken_port_is_named_with_what_holds_it(short_folder: Path, option: str, variable: str):
+    ports = {"--port": str(free_port()), "--dashboard-port": str(free_port())}
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        message = refuse(short_folder / "taken", "--port", str(port))
+        ports[option] = str(port)
+        message = refuse(short_folder / "taken", *(part for pair in ports.items() for part in pair))
     assert f"port {port} is taken by" in message
+    assert f"make serve {variable}=..." in message
     assert str(os.getpid()) in message
     assert_gone(
         [

@@ -34,7 +34,7 @@ def conformance_cases(file: str, section: str) -> list[dict[str, Any]]:
     return cases
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b\u200b", "\u2060 \u00ad"])
 def test_a_blank_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="empty"):
         clean_text(text)
