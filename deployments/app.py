@@ -31,7 +31,11 @@ def build(args: Args) -> Application:
     handles = Handles(
         query_analyzer=_deploy(QueryAnalyzer, "query_analyzer").bind(args.spacy_models),
         sentiment=_deploy(SentimentEnsemble, "sentiment").bind(
-            args.sentiment_transformer, args.sentiment_languages, args.device
+            args.encoder,
+            args.intent,
+            transformer=args.sentiment_transformer,
+            languages=args.sentiment_languages,
+            device=args.device,
         ),
         generator=_deploy(TweetGenerator, "generator").bind(args.language_model, args.device),
         viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(args.viral_predictor),

@@ -1,6 +1,8 @@
-"""Which device a replica computes on, from what Ray assigned to it."""
+"""What a replica computes on, from what Ray assigned to it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import ray
 
@@ -22,3 +24,9 @@ def resolve(device: Device) -> str:
     if device == "cuda" and not assigned:
         raise ConfigError("device: cuda, but Ray assigned no GPU to this replica: set ray_actor_options.num_gpus")
     return "cuda" if assigned else "cpu"
+
+
+def cpus() -> int:
+    """Return how many whole CPUs Ray assigned to this replica, at least one: threads of a model's computation."""
+    context: Any = ray.get_runtime_context()  # untyped
+    return max(1, int(context.get_assigned_resources().get("CPU", 1)))

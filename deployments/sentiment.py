@@ -1,14 +1,17 @@
-"""sentiment: transformer + VADER + TextBlob on texts whose language is known (CPU or a share of a GPU)."""
+"""sentiment: encoder or transformer + VADER + TextBlob, emotion, risks and intent (CPU or a share of a GPU)."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from deployments.device import resolve
+from deployments.device import cpus, resolve
 from deployments.process import settle
-from deployments.settings import Device, SentimentConfig
+from deployments.settings import Device, SentimentConfig, SentimentWeights
 from deployments.stages import Batch
 from deployments.worker import Worker
+from pipelines.encoder import Encoder
+from pipelines.intent import IntentModel
 from pipelines.records import Affect
 from pipelines.sentiment import SentimentEnsemble as Pipeline
 
@@ -16,14 +19,30 @@ from pipelines.sentiment import SentimentEnsemble as Pipeline
 class SentimentEnsemble:
     """Holds one ensemble."""
 
-    def __init__(self, transformer: str | None, languages: tuple[str, ...], device: Device) -> None:
+    def __init__(
+        self,
+        encoder: Path | None,
+        intent: Path | None,
+        *,
+        transformer: str | None,
+        languages: tuple[str, ...],
+        device: Device,
+    ) -> None:
         settle()
         self._worker = Worker()
-        self._pipeline = Pipeline(transformer, device=resolve(device), transformer_languages=languages)
+        loaded = Encoder.load(encoder, threads=cpus()) if encoder else None
+        self._pipeline = Pipeline(
+            loaded,
+            IntentModel.load(intent, encoder=loaded.version) if intent and loaded else None,
+            transformer=transformer,
+            device=resolve(device),
+            transformer_languages=languages,
+        )
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Apply `user_config` without a restart."""
-        self._pipeline.weights = SentimentConfig.model_validate(user_config).weights.model_dump()
+        weights = SentimentConfig.model_validate(user_config).weights
+        self._pipeline.weights = weights.model_dump() if isinstance(weights, SentimentWeights) else weights
 
     async def read(self, items: list[tuple[str, str | None]]) -> Batch[Affect]:
         """Read (text, language) pairs."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from ray.serve.schema import ServeDeploySchema
 
@@ -74,16 +74,24 @@ class Args(Strict):
     release: str = "dev"
     device: Device = "auto"
     spacy_models: dict[str, str] = Field(default_factory=dict)
+    encoder: Path | None = Path("models/encoder")
+    intent: Path | None = Path("models/intent")
     sentiment_transformer: str | None = None
     sentiment_languages: tuple[str, ...] = ("en",)
     language_model: str | None = None
     viral_predictor: Path = Path("models/viral_predictor")
 
-    @field_validator("viral_predictor")
+    @field_validator("encoder", "intent", "viral_predictor")
     @classmethod
-    def _from_the_root(cls, folder: Path) -> Path:
+    def _from_the_root(cls, folder: Path | None) -> Path | None:
         # Replicas do not run in the project's folder.
-        return ROOT / folder
+        return folder and ROOT / folder
+
+    @model_validator(mode="after")
+    def _intent_reads_the_encoder(self) -> Args:
+        if self.intent and not self.encoder:
+            raise ValueError("intent needs an encoder: set encoder, or intent: null")
+        return self
 
 
 class StageConfig(Strict):
@@ -139,9 +147,9 @@ class SentimentWeights(Strict):
 
 
 class SentimentConfig(Strict):
-    """`user_config` of the sentiment ensemble."""
+    """`user_config` of the sentiment ensemble: what was learned, the preset of the specification, or own weights."""
 
-    weights: SentimentWeights
+    weights: Literal["learned", "specification"] | SentimentWeights
 
 
 class GeneratorConfig(Strict):

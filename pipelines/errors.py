@@ -18,6 +18,10 @@ class WeightsRefused(PipelineError):
     """The weights do not match their recorded SHA-256 or format version."""
 
 
+class PassFailed(PipelineError):
+    """The encoder's graph does not compute."""
+
+
 class ModelUnavailable(PipelineError):
     """A model is down, late or overloaded; `stage` names the model or store and `reason` what happened."""
 

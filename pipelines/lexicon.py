@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +15,6 @@ from pipelines.records import Keyword, Readability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
     from spacy.tokenizer import Tokenizer
 
@@ -44,6 +41,7 @@ class Lexicon:
     tokenizer: Tokenizer
     lemmas: dict[str, str]
     stop_words: frozenset[str]
+    known: frozenset[str]
 
     def words(self, text: str) -> list[Word]:
         """Split a text into its words; punctuation and numbers are left out."""
@@ -61,34 +59,29 @@ class Lexicon:
             joined = True
         return words
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is of the language rather than somebody's name: a form, a lemma or a stop word."""
+        folded = word.lower().replace("\u2019", "'").removesuffix("'s")
+        return folded in self.lemmas or folded in self.stop_words or folded in self.known
+
 
 def load_lexicon(language: str) -> Lexicon:
     """Read stop words and lemmas; the tokenizer keeps hyphenated words whole."""
-    from spacy import blank, util  # noqa: PLC0415  # after import_spacy
+    from spacy import blank, util  # noqa: PLC0415  # after import_without
     from spacy.lang.char_classes import HYPHENS  # noqa: PLC0415
 
     nlp: Any = blank(language)
     infixes = [pattern for pattern in nlp.Defaults.infixes if HYPHENS not in pattern]
     nlp.tokenizer.infix_finditer = util.compile_infix_regex(infixes).finditer
     table = f"{getattr(spacy_lookups_data, language)['lemma_lookup']}.gz"
+    lemmas: dict[str, str] = srsly.read_gzip_json(table)
     return Lexicon(
         language=language,
         tokenizer=nlp.tokenizer,
-        lemmas=srsly.read_gzip_json(table),
+        lemmas=lemmas,
+        known=frozenset(lemmas.values()),
         stop_words=frozenset(nlp.Defaults.stop_words) | WEAK_WORDS[language],
     )
-
-
-def import_spacy(*, with_torch: bool) -> ModuleType:
-    """Import spaCy, whose thinc would take torch along wherever it is installed: 180 MB that a tokenizer needs not."""
-    hide = not with_torch and "torch" not in sys.modules
-    if hide:
-        sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("spacy")
-    finally:
-        if hide:
-            del sys.modules["torch"]
 
 
 def keywords(prose: str, words: list[Word], language: str) -> tuple[Keyword, ...]:

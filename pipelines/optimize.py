@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from pipelines.advice import Tip, advice, edits
 from pipelines.errors import ModelUnavailable
 from pipelines.records import (
     Affect,
@@ -66,7 +66,7 @@ async def answer(query: Query, models: Models, *, language_model: bool) -> Answe
     degraded: list[Degraded] = []
     analysis = await _or_none(models.analyze(query.query, query.language), degraded)
     language = analysis.language if analysis else query.language
-    affect, (proposals, predictions, edits) = await asyncio.gather(
+    affect, (proposals, predictions, measurable) = await asyncio.gather(
         _or_none(models.read(query.query, language), degraded),
         _write_and_score(query, analysis, models, degraded, language_model=language_model),
     )
@@ -76,8 +76,10 @@ async def answer(query: Query, models: Models, *, language_model: bool) -> Answe
     scored = predictions[1:] if predictions else []
     return Answer(
         analysis=_merge(query.query, analysis, affect),
-        templates=None if proposals is None else _rank(proposals, scored[len(edits) :], own),
-        recommendations=None if own is None else _recommend(edits, scored, own),
+        templates=None if proposals is None else _rank(proposals, scored[len(measurable) :], own),
+        recommendations=None
+        if own is None
+        else _recommend(measurable, scored, own, advice(query, analysis, _language(query, analysis))),
         viral_score=own.viral_score if own else None,
         prediction=own,
         model_versions=models.versions(),
@@ -95,39 +97,6 @@ async def analyze(text: str, models: Models) -> tuple[Analysis, tuple[Degraded, 
     return _merge(text, analysis, affect), tuple(dict.fromkeys(degraded))
 
 
-Edit = tuple[str, str]
-
-
-def edits(text: str) -> list[Edit]:
-    """Return (action, edited text) for each edit that changes the text; none of them touches a fact."""
-    return [(action, edited) for action, edit in _EDITS.items() if (edited := edit(text)) != text and edited.strip()]
-
-
-def _keep_one_hashtag(text: str) -> str:
-    first = re.search(r"(?<!\w)#\w+", text)
-    if first is None:
-        return text
-    return text[: first.end()] + re.sub(r"\s*(?<!\w)#\w+", "", text[first.end() :])
-
-
-def _calm_capitals(text: str) -> str:
-    if sum(map(str.isupper, text)) <= sum(map(str.islower, text)):
-        return text
-    calm = re.sub(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/:@])", lambda word: word[0].lower(), text)
-    return calm[:1].upper() + calm[1:]
-
-
-def _single_punctuation(text: str) -> str:
-    return re.sub(r"([!?])[!?]+", r"\1", text)
-
-
-_EDITS: dict[str, Callable[[str], str]] = {
-    "Keep only the first hashtag.": _keep_one_hashtag,
-    "Write in lower case instead of capitals.": _calm_capitals,
-    "Use one exclamation or question mark, not several.": _single_punctuation,
-}
-
-
 async def _or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:
     try:
         return await call
@@ -143,10 +112,10 @@ async def _write_and_score(
     degraded: list[Degraded],
     *,
     language_model: bool,
-) -> tuple[list[Proposal] | None, list[Prediction] | None, list[Edit]]:
+) -> tuple[list[Proposal] | None, list[Prediction] | None, list[Tip]]:
     proposals = await _write(query, analysis, models, degraded, language_model=language_model)
-    own_edits = edits(query.query)
-    texts = [query.query, *(text for _, text in own_edits), *(proposal.text for proposal in proposals or ())]
+    own_edits = edits(query.query, _language(query, analysis))
+    texts = [query.query, *(tip.text or "" for tip in own_edits), *(proposal.text for proposal in proposals or ())]
     drafts = [Draft(text=text, posted_at=query.posted_at, history=query.history) for text in texts]
     return proposals, await _or_none(models.predict(drafts), degraded), own_edits
 
@@ -170,10 +139,9 @@ def _can_write(query: Query, analysis: Analysis | None) -> bool:
 
 
 def _brief(query: Query, analysis: Analysis | None) -> Brief:
-    language: Language = query.language or ("es" if analysis and analysis.language == "es" else "en")
     return Brief(
         query=query.query,
-        language=language,
+        language=_language(query, analysis),
         keywords=tuple(keyword.text for keyword in (analysis.keywords or ())) if analysis else (),
         entities=(analysis.entities or ()) if analysis else (),
         objectives=query.objectives,
@@ -182,6 +150,11 @@ def _brief(query: Query, analysis: Analysis | None) -> Brief:
         engine=query.engine,
         seed=query.seed or 0,
     )
+
+
+def _language(query: Query, analysis: Analysis | None) -> Language:
+    """The language to write in."""
+    return query.language or ("es" if analysis and analysis.language == "es" else "en")
 
 
 def _merge(text: str, analysis: Analysis | None, affect: Affect | None) -> Analysis:
@@ -219,9 +192,13 @@ def _candidate(
     )
 
 
-def _recommend(own_edits: list[Edit], scored: list[Prediction], own: Prediction) -> tuple[Recommendation, ...]:
+def _recommend(
+    own_edits: list[Tip], scored: list[Prediction], own: Prediction, missing: list[Tip]
+) -> tuple[Recommendation, ...]:
+    """The edits that raise the score, most first; then what only the author can add, which nobody can measure."""
     measured = [
-        Recommendation(action=action, delta=prediction.viral_score - own.viral_score, evidence="convention", text=text)
-        for (action, text), prediction in zip(own_edits, scored, strict=False)
+        Recommendation(tip.action, prediction.viral_score - own.viral_score, "convention", tip.text)
+        for tip, prediction in zip(own_edits, scored, strict=False)
     ]
-    return tuple(sorted((r for r in measured if r.delta > 0), key=lambda r: -r.delta))
+    ranked = sorted((edit for edit in measured if (edit.delta or 0.0) > 0), key=lambda edit: -(edit.delta or 0.0))
+    return (*ranked, *(Recommendation(tip.action, None, "convention", None) for tip in missing))

@@ -14,14 +14,15 @@ import regex
 from lingua import Language as Tongue
 from lingua import LanguageDetector, LanguageDetectorBuilder
 
-from pipelines.lexicon import import_spacy, keywords, load_lexicon, reading_ease
+from pipelines.imports import import_without
+from pipelines.lexicon import keywords, load_lexicon, reading_ease
 from pipelines.records import Analysis, Entity, Finding, Severity
 from pipelines.tweets import FORBIDDEN, MAX_WEIGHTED_LENGTH, entities, fitting_length, is_postable, weighted_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 UNDETERMINED = "und"
 SPOKEN = ("en", "es")
 # Told apart by letters; the second row by script alone, at no cost.
@@ -58,7 +59,8 @@ class QueryAnalyzer:
         builder = LanguageDetectorBuilder.from_languages(*TONGUES).with_preloaded_language_models()
         self._detector = builder.build()
         self._fast_detector = builder.with_low_accuracy_mode().build()
-        spacy = import_spacy(with_torch=bool(spacy_models))
+        # spaCy's thinc takes torch along wherever it is installed: 180 MB that a tokenizer needs not.
+        spacy = import_without("spacy", *(() if spacy_models else ("torch",)))
         self._lexicons = {language: load_lexicon(language) for language in SPOKEN}
         self._names = {language: spacy.load(model) for language, model in (spacy_models or {}).items()}
 
@@ -83,7 +85,11 @@ class QueryAnalyzer:
         ]
         names = self._read_names(texts, known)
         return [
-            self._analyze_one(text, language, _without_overlap([*found, *_amounts(text), *named]))
+            self._analyze_one(
+                text,
+                language,
+                _without_overlap([*found, *_amounts(text), *named, *self._names_by_rule(text, language)]),
+            )
             for text, language, found, named in zip(texts, known, marks, names, strict=True)
         ]
 
@@ -113,6 +119,30 @@ class QueryAnalyzer:
         if confidence < SURE:
             language, confidence = _best(self._detector, prose)
         return language if confidence >= self.min_language_confidence else UNDETERMINED
+
+    def _names_by_rule(self, text: str, language: str) -> Iterator[Entity]:
+        """Yield untyped NAME spans: capitalized words that are not so for where they stand.
+
+        A word that opens a sentence counts where the language does not know it or a capital follows inside; in a text
+        whose words are mostly capitalized only unknown ones do. What kind of thing is named, no rule can tell.
+        """
+        lexicon = self._lexicons.get("en" if language == UNDETERMINED else language)
+        if lexicon is None or not UPPER.search(text):
+            return
+        words = [match[0] for match in WORD.finditer(text)]
+        headline = len(words) > HEADLINE_WORDS and 3 * sum(word[0].isupper() for word in words) > 2 * len(words)
+        for run in CAPITALIZED.finditer(text):
+            start, end = run.span()
+            for word in WORD.finditer(text, start, end):
+                opens = headline or OPENING.search(text, 0, word.start()) is not None
+                plain = word[0].isupper() or word[0][1:].islower() or len(word[0]) == 1
+                if not (opens and plain and lexicon.knows(word[0])) or JOINED.match(text, word.end(), end):
+                    break
+                start = word.end()
+            name = text[start:end].strip()
+            if name and name not in PRONOUNS and not DAYS.fullmatch(name):
+                start = text.index(name, start)
+                yield Entity(text=name, label="NAME", start=start, end=start + len(name))
 
     def _read_names(self, texts: Sequence[str], languages: Sequence[str]) -> list[list[Entity]]:
         names: list[list[Entity]] = [[] for _ in texts]
@@ -204,6 +234,15 @@ AMOUNTS = regex.compile(
     r"(?:\s(?:UTC|GMT|CET|EST|PST|ET|PT)\b)?)",
     regex.IGNORECASE,
 )
+
+UPPER = regex.compile(r"\p{Lu}")
+WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}'\u2019\-]*+")
+_NAME = r"(?:\p{Lu}[\p{L}\p{M}\p{N}'\u2019\-]*+|\p{Ll}{1,2}\p{Lu}[\p{L}\p{N}]++)"
+CAPITALIZED = regex.compile(rf"(?<![\p{{L}}\p{{N}}#@$_/.\-]){_NAME}(?:[ ](?:(?:of|de|del|&)[ ])?{_NAME})*+")
+JOINED = regex.compile(r" (?:of|de|del) ")
+OPENING = regex.compile(r"(?:^|[.!?…:;|\n\u2014\u201c\"¡¿(]|[\p{Emoji_Presentation}])\s*+$")
+HEADLINE_WORDS = 3
+PRONOUNS = frozenset({"I", "I'm", "I'll", "I've", "I'd", "OK", "RT", "A"})
 
 DIGIT = regex.compile(r"\d")
 DAYS = regex.compile(

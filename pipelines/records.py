@@ -8,6 +8,7 @@ No slots: records travel between processes, and pickle restores a frozen datacla
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Le, MaxLen, MinLen
@@ -48,7 +49,17 @@ STRICT: ConfigDict = {"extra": "forbid", "strict": True}
 Text = Annotated[str, MinLen(1), MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(clean_text)]
 ShortText = Annotated[str, MinLen(1), MaxLen(120), AfterValidator(clean_text)]
 Count = Annotated[int, Ge(0), Le(10**12)]
-Moment = AwareDatetime
+
+
+def _since_tweets_exist(moment: datetime) -> datetime:
+    """Refuse moments that no post has or will have: a calendar's ends break under another time zone."""
+    if not FIRST_MOMENT <= moment <= LAST_MOMENT:
+        raise ValueError(f"must lie between {FIRST_MOMENT:%Y} and {LAST_MOMENT:%Y}")
+    return moment
+
+
+FIRST_MOMENT, LAST_MOMENT = datetime(2006, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, AfterValidator(_since_tweets_exist)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +86,10 @@ History = Annotated[tuple[Post, ...], MaxLen(MAX_HISTORY_POSTS)]
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A text that is about to be posted, with the moment it would go out and the author's own record."""
+    """A text that is about to be posted, with the moment it would go out and the author's own record.
+
+    The record counts from 25 posts on that are older than 24 h at `posted_at`; with fewer it is left aside.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -86,7 +100,7 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What a user asks for: a topic or a draft, and what the tweet is meant to achieve."""
+    """What a user asks for: a topic or a draft, and what the tweet is meant to achieve; `history` as in a draft."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -276,12 +290,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """An edit of the user's own text with the measured change of its score in points."""
+    """What would help the user's own text.
+
+    An edit comes with the edited `text` and `delta`, the measured change of the score in points; what only the author
+    can add has neither.
+    """
 
     action: str
-    delta: float
+    delta: float | None
     evidence: Evidence
-    text: str
+    text: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

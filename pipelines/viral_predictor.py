@@ -6,9 +6,6 @@ counts of the author's posts; it knows no followers, media, topics of the day or
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +17,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.errors import WeightsRefused
 from pipelines.features import NEVER_REWARDED, TIME, WORDING, Floats, Wording, time_of, wording
 from pipelines.records import Draft, OwnRecord, Post, Prediction, Subscores
+from pipelines.weights import read_arrays, read_weights
 
 FORMAT: Final = 1
 METHOD: Final = "exact terms of an additive model, relative to the average training post"
@@ -96,19 +93,10 @@ class ViralPredictor:
         Raises:
             WeightsRefused: a file is missing or unreadable, or the weights are not those of the metadata.
         """
-        try:
-            metadata = json.loads((folder / "metadata.json").read_bytes())
-            packed = (folder / "weights.npz").read_bytes()
-            expected, version, version_of_format = metadata["sha256"], str(metadata["version"]), metadata["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WeightsRefused(f"{folder}: {error}") from error
-        if version_of_format != FORMAT:
-            raise WeightsRefused(f"{folder}: format {version_of_format}, this code reads {FORMAT}")
-        if hashlib.sha256(packed).hexdigest() != expected:
-            raise WeightsRefused(f"{folder}: weights.npz does not have the SHA-256 of metadata.json")
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            numbers = {name: arrays[name].astype(np.float64) for name in arrays.files if name != "words"}
-            return cls(Weights(words=arrays["words"].astype(np.float32), **numbers), version)
+        metadata, files = read_weights(folder, FORMAT)
+        arrays = read_arrays(files["weights.npz"])
+        numbers = {name: array.astype(np.float64) for name, array in arrays.items() if name != "words"}
+        return cls(Weights(words=arrays["words"].astype(np.float32), **numbers), str(metadata["version"]))
 
     def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts in their order; nothing is drawn at random and nothing is read from the clock.

@@ -190,7 +190,7 @@ def save(
     metadata: dict[str, object] = {
         "format": FORMAT,
         "version": f"{created}-{sha256[:8]}",
-        "sha256": sha256,
+        "sha256": {"weights.npz": sha256},
         "created": created,
         "commit": commit.stdout.strip() or None,
         "seed": seed,

@@ -142,14 +142,15 @@ async def measure(url: str, database_url: str, requests: dict[int, int], *, rows
     return summaries
 
 
-def pipeline_rate(seconds: float, database_url: str) -> float:
-    """Texts/s of two processes that run the pipeline in batches of 64 with its insert."""
+def pipeline_rate(seconds: float, database_url: str) -> tuple[float, dict[str, float]]:
+    """Texts/s of two processes that run the pipeline in batches of 64 with its insert, and ms a text of each stage."""
     os.environ["DATABASE_URL"] = database_url
     with ProcessPoolExecutor(2) as pool:
-        return sum(pool.map(_batches, [seconds, seconds]))
+        one, other = pool.map(_batches, [seconds, seconds])
+    return one[0] + other[0], {name: (one[1][name] + other[1][name]) / 2 for name in one[1]}
 
 
-def _batches(seconds: float) -> float:
+def _batches(seconds: float) -> tuple[float, dict[str, float]]:
     return asyncio.run(batches(seconds))
 
 
@@ -177,6 +178,10 @@ def collect(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "constant_requests_per_s": a,
         "pipeline_texts_per_s": round(b, 1),
         "limit_requests_per_s": round(limit, 1),
+        "stages_ms": {
+            name: round(statistics.median(one["stages_ms"][name] for one in rounds), 3)
+            for name in rounds[0]["stages_ms"]
+        },
         "ratios_at_64": {
             "to the limit": round(ours / limit, 2),
             **{
@@ -198,7 +203,8 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"| {name} | {concurrency} | {rates} | {numbers} | {cell['errors']} |")
     limit = "limit 1 / (1/{constant_requests_per_s} + 1/{pipeline_texts_per_s}) = {limit_requests_per_s} requests/s"
     ratios = ", ".join(f"{ratio} {name}" for name, ratio in result["ratios_at_64"].items())
-    lines += ["", limit.format(**result), f"ours at 64: {ratios}"]
+    stages = ", ".join(f"{name} {ms}" for name, ms in result["stages_ms"].items())
+    lines += ["", limit.format(**result), f"ours at 64: {ratios}", f"ms a text in batches of 64, by stage: {stages}"]
     return "\n".join(lines)
 
 
@@ -231,7 +237,7 @@ def main() -> None:
                         load = slow if name.startswith("default") else requests
                         one["systems"][name] = uvloop.run(measure(url, postgres.url, load, rows=name != LIMIT))
                     print(f"  {one['systems'][name]}", file=sys.stderr, flush=True)
-                one["pipeline_texts_per_s"] = pipeline_rate(5, postgres.url)
+                one["pipeline_texts_per_s"], one["stages_ms"] = pipeline_rate(5, postgres.url)
                 print(f"  pipeline: {one['pipeline_texts_per_s']:.0f} texts/s", file=sys.stderr, flush=True)
                 rounds.append(one)
         finally:

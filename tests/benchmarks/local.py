@@ -11,7 +11,9 @@ import yaml
 
 from deployments.settings import Args, GeneratorConfig, IngressConfig, QueryAnalyzerConfig, SentimentConfig
 from deployments.stages import Batch, Handles
+from pipelines.encoder import Encoder
 from pipelines.generator import Generator
+from pipelines.intent import IntentModel
 from pipelines.query_analyzer import QueryAnalyzer
 from pipelines.sentiment import SentimentEnsemble
 from pipelines.viral_predictor import ViralPredictor
@@ -32,9 +34,15 @@ def ingress_config() -> IngressConfig:
 def models() -> Handles:
     """The four pipelines, configured as in the cluster, with the list methods of the deployments."""
     analyzer = QueryAnalyzer(**QueryAnalyzerConfig.model_validate(user_config("query_analyzer")).model_dump())
-    ensemble = SentimentEnsemble(**SentimentConfig.model_validate(user_config("sentiment")).model_dump())
+    arguments = Args()
+    assert arguments.encoder is not None
+    assert arguments.intent is not None
+    encoder = Encoder.load(arguments.encoder)
+    weights = SentimentConfig.model_validate(user_config("sentiment")).weights
+    assert isinstance(weights, str)
+    ensemble = SentimentEnsemble(encoder, IntentModel.load(arguments.intent, encoder=encoder.version), weights=weights)
     generator = Generator(**GeneratorConfig.model_validate(user_config("generator")).model_dump())
-    predictor = ViralPredictor.load(Args().viral_predictor)
+    predictor = ViralPredictor.load(arguments.viral_predictor)
     return Handles(
         query_analyzer=SimpleNamespace(
             analyze=lambda items: Batch(analyzer.version, analyzer.analyze(*zip(*items, strict=True)))

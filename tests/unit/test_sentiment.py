@@ -28,7 +28,7 @@ def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ensemble(classifier_folder: Path) -> SentimentEnsemble:
-    return SentimentEnsemble(str(classifier_folder))
+    return SentimentEnsemble(transformer=str(classifier_folder))
 
 
 def read(ensemble: SentimentEnsemble, text: str, language: str | None = "en") -> Affect:
@@ -42,7 +42,7 @@ def test_texts_and_languages_of_different_number_are_refused(lexicons: Sentiment
 
 def test_a_classifier_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        SentimentEnsemble(str(tmp_path / "nowhere"))
+        SentimentEnsemble(transformer=str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("language", ["es", "fr", "ja"])
@@ -95,12 +95,15 @@ def test_a_component_without_weight_is_read_and_not_counted() -> None:
     assert read(ensemble, "great").sentiment.label is None
 
 
-def test_agreement_tells_whether_all_components_give_one_label(lexicons: SentimentEnsemble) -> None:
+def test_components_of_opposite_sign_are_flagged(lexicons: SentimentEnsemble) -> None:
     assert read(lexicons, "what a great day").sentiment.agreement is True
-    divided = read(lexicons, "the first new live show").sentiment
-    assert divided.components["vader"] == 0
-    assert divided.components["textblob"] > 0.05
-    assert divided.agreement is False
+    divided = read(lexicons, "the sick new live show").sentiment
+    assert divided.components["vader"] < -0.05
+    assert divided.components["textblob"] < -0.05
+    assert divided.agreement is True
+    opposed = lexicons.combine({"vader": 0.4, "textblob": -0.2}, None, supported=True)
+    assert opposed.agreement is False
+    assert lexicons.combine({"vader": 0.0, "textblob": 0.2}, None, supported=True).agreement is True
 
 
 def test_without_a_classifier_nothing_is_degraded(lexicons: SentimentEnsemble) -> None:
@@ -117,7 +120,7 @@ def test_the_short_route_gives_textblobs_polarity() -> None:
 def test_a_lexicon_ensemble_loads_neither_torch_nor_transformers() -> None:
     script = (
         "import sys; from pipelines.sentiment import SentimentEnsemble; SentimentEnsemble().read(['good'], ['en']); "
-        "print({'torch', 'transformers'} & sys.modules.keys())"
+        "print({'torch', 'transformers', 'sklearn', 'pandas'} & sys.modules.keys())"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
@@ -154,7 +157,7 @@ def test_handles_and_links_do_not_move_the_classifier(ensemble: SentimentEnsembl
 
 
 def test_a_classifier_speaks_its_own_languages_alone(classifier_folder: Path) -> None:
-    spanish = SentimentEnsemble(str(classifier_folder), transformer_languages=["es"])
+    spanish = SentimentEnsemble(transformer=str(classifier_folder), transformer_languages=["es"])
     assert read(spanish, "this is good", "es").sentiment.components.keys() == {"transformer"}
     assert read(spanish, "this is good", "es").sentiment.agreement is None
     assert read(spanish, "this is good", "en").sentiment.components.keys() == {"vader", "textblob"}
@@ -164,7 +167,7 @@ def test_a_classifier_speaks_its_own_languages_alone(classifier_folder: Path) ->
 def test_a_classifier_that_fails_is_named_and_the_lexicons_answer(classifier_folder: Path) -> None:
     import torch
 
-    ensemble = SentimentEnsemble(str(classifier_folder), transformer_languages=["en", "es"])
+    ensemble = SentimentEnsemble(transformer=str(classifier_folder), transformer_languages=["en", "es"])
     classifier: Any = ensemble._classifier
     # Weights of another width: what a broken checkpoint does at the first text.
     classifier._model.classifier.dense = torch.nn.Linear(7, 7)
@@ -180,11 +183,13 @@ def test_a_classifier_that_fails_is_named_and_the_lexicons_answer(classifier_fol
 @pytest.mark.parametrize("labels", [["1 star", "2 stars", "3 stars"], ["negative", "neutral", "neutral"]])
 def test_labels_that_are_no_opinions_are_refused(classifier_folder: Path, tmp_path: Path, labels: list[str]) -> None:
     with pytest.raises(ValueError, match="id2label"):
-        SentimentEnsemble(str(relabeled(classifier_folder, tmp_path, labels)))
+        SentimentEnsemble(transformer=str(relabeled(classifier_folder, tmp_path, labels)))
 
 
 def test_three_unnamed_labels_are_taken_in_the_usual_order(classifier_folder: Path, tmp_path: Path) -> None:
-    unnamed = SentimentEnsemble(str(relabeled(classifier_folder, tmp_path, ["LABEL_0", "LABEL_1", "LABEL_2"])))
+    unnamed = SentimentEnsemble(
+        transformer=str(relabeled(classifier_folder, tmp_path, ["LABEL_0", "LABEL_1", "LABEL_2"]))
+    )
     assert read(unnamed, "this is good").sentiment.components["transformer"] > 0.5
 
 

@@ -1,0 +1,299 @@
+"""The committed language models: invariance, direction, minimum function, on texts that nobody trained on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipelines.encoder import Encoder, as_read, softmax
+from pipelines.errors import WeightsRefused
+from pipelines.intent import IntentModel
+from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.records import Affect
+from pipelines.sentiment import SentimentEnsemble
+
+MODELS = Path(__file__).parents[2] / "models"
+ENCODER = Encoder.load(MODELS / "encoder")
+INTENT = IntentModel.load(MODELS / "intent", encoder=ENCODER.version)
+ENSEMBLE = SentimentEnsemble(ENCODER, INTENT)
+ANALYZER = QueryAnalyzer()
+
+OPPOSITES = [
+    ("I am happy with this", "I am not happy with this"),
+    ("I like the new design", "I don't like the new design"),
+    ("The food was good", "The food was not good"),
+    ("This works well", "This does not work well"),
+    ("I would recommend it", "I would not recommend it"),
+    ("The staff were friendly", "The staff were not friendly"),
+    ("It is worth the money", "It is not worth the money"),
+    ("I enjoyed the show", "I did not enjoy the show"),
+    ("The room was clean", "The room was not clean"),
+    ("I trust this company", "I don't trust this company"),
+    ("This is helpful", "This is not helpful"),
+    ("They care about customers", "They don't care about customers"),
+    ("I am satisfied with the service", "I am not satisfied with the service"),
+    ("The app is easy to use", "The app is not easy to use"),
+    ("I love this song", "I don't love this song"),
+    ("The update is an improvement", "The update is not an improvement"),
+    ("We are proud of the result", "We are not proud of the result"),
+    ("The coffee tastes great", "The coffee doesn't taste great"),
+    ("I feel safe here", "I don't feel safe here"),
+    ("It was a good day", "It was not a good day"),
+    ("This is a fair price", "This is not a fair price"),
+    ("The film is funny", "The film is not funny"),
+    ("I'm impressed by the quality", "I'm not impressed by the quality"),
+    ("The plan makes sense", "The plan makes no sense"),
+    ("He did a great job", "He did not do a great job"),
+    ("I was pleased with the delivery", "I was not pleased with the delivery"),
+    ("The seats are comfortable", "The seats are not comfortable"),
+    ("That was a smart decision", "That was not a smart decision"),
+    ("I can recommend this hotel", "I cannot recommend this hotel"),
+    ("It's the best phone I've had", "It's not the best phone I've had, far from it"),
+    ("The team played well tonight", "The team did not play well tonight"),
+    ("Their support is reliable", "Their support is not reliable"),
+    ("I am excited about the trip", "I am not excited about the trip"),
+    ("The book is interesting", "The book is not interesting"),
+    ("She was kind to us", "She was not kind to us"),
+    ("This shop is great for families", "This shop is not great for families"),
+    ("The battery is good", "The battery is not good"),
+    ("We had fun", "We had no fun"),
+    ("I believe in this project", "I don't believe in this project"),
+    ("The new menu is delicious", "The new menu is not delicious"),
+]
+
+
+def read(text: str, language: str | None = "en") -> Affect:
+    return ENSEMBLE.read([text], [language])[0]
+
+
+def emotion(text: str) -> str:
+    found = read(text).emotion
+    assert found is not None
+    return found.label
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+def test_a_tampered_encoder_is_refused(tmp_path: Path, name: str) -> None:
+    shutil.copytree(MODELS / "encoder", tmp_path / "encoder")
+    content = bytearray((tmp_path / "encoder" / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "encoder" / name).write_bytes(content)
+    with pytest.raises(WeightsRefused, match=name):
+        Encoder.load(tmp_path / "encoder")
+
+
+def test_an_intent_model_of_another_encoder_is_refused() -> None:
+    with pytest.raises(WeightsRefused, match="another"):
+        IntentModel.load(MODELS / "intent", encoder="another")
+
+
+def test_the_encoder_is_small() -> None:
+    assert (MODELS / "encoder" / "model.onnx").stat().st_size <= 30_000_000
+
+
+def test_a_batch_answers_like_single_calls() -> None:
+    texts = [
+        "good",
+        "This is a rather long text about nothing in particular, with many words in it.",
+        "😀",
+        "#one @two",
+    ]
+    together = ENCODER.encode(texts)
+    for index, text in enumerate(texts):
+        alone = ENCODER.encode([text])
+        for name in ENCODER.heads:
+            np.testing.assert_allclose(softmax(together.logits[name][index]), softmax(alone.logits[name][0]), atol=1e-6)
+    assert ENCODER.encode([]).embedding.shape[0] == 0
+
+
+@pytest.mark.parametrize(("positive", "negative"), OPPOSITES)
+def test_negation_flips_the_sign(positive: str, negative: str) -> None:
+    first, second = read(positive).sentiment.polarity, read(negative).sentiment.polarity
+    assert first is not None
+    assert second is not None
+    assert first > 0 > second
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("I love the new shoes from @acme", "I love the new shoes from @another_one"),
+        ("Terrible service https://example.com/a", "Terrible service https://example.org/very/long?x=1"),
+        ("What a wonderful morning", "What a wonderfull morning"),
+        ("The worst flight I have ever had", "the worst flight i have ever had"),
+        ("Thank you for the great support", "Thank you for teh great support"),
+    ],
+)
+def test_handles_links_case_and_typos_do_not_turn_a_text_around(text: str, same: str) -> None:
+    assert read(text).sentiment.label == read(same).sentiment.label
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I love this, it is a great launch", "positive"),
+        ("This is the worst, most terrible service", "negative"),
+        ("The meeting is at 5pm", "neutral"),
+        ("The office is on the third floor", "neutral"),
+        ("whatever the ambassador says", "neutral"),
+    ],
+)
+def test_the_plainest_texts_have_the_plainest_label(text: str, label: str) -> None:
+    assert read(text).sentiment.label == label
+
+
+def test_probabilities_sum_to_one_and_polarity_is_their_difference() -> None:
+    sentiment = read("What a great day").sentiment
+    assert sentiment.probabilities is not None
+    assert sum(sentiment.probabilities.values()) == pytest.approx(1)
+    difference = sentiment.probabilities["positive"] - sentiment.probabilities["negative"]
+    assert sentiment.polarity == pytest.approx(difference)
+    assert sentiment.components.keys() == {"transformer", "vader", "textblob"}
+    assert all(-1 <= value <= 1 for value in sentiment.components.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I am so happy today!", "joy"),
+        ("The meeting is at 5pm", "neutral"),
+        ("I am furious about this", "anger"),
+        ("I miss my grandmother so much, I can't stop crying", "sadness"),
+        ("I am so scared of flying", "fear"),
+        ("Wow, I did not expect that at all!", "surprise"),
+    ],
+)
+def test_a_plain_emotion_is_named(text: str, label: str) -> None:
+    assert emotion(text) == label
+
+
+def test_negated_happiness_is_no_joy_and_a_word_within_a_word_no_emotion() -> None:
+    assert emotion("I am not happy about this") != "joy"
+    assert emotion("whatever you say") != "anger"
+
+
+def test_an_insult_is_more_offensive_than_praise() -> None:
+    insult, praise = read("You are a stupid idiot").risks, read("You are a wonderful person").risks
+    assert insult is not None
+    assert praise is not None
+    assert insult["offensive"] > 0.5 > praise["offensive"]
+    assert insult.keys() == {"irony", "offensive"}
+
+
+@pytest.mark.parametrize("language", ["es", "fr", "ja"])
+def test_another_language_gets_no_numbers_from_english_models(language: str) -> None:
+    affect = read("Me encanta este producto", language)
+    assert affect.sentiment.supported is False
+    assert affect.sentiment.components == {}
+    assert affect.emotion is None
+    assert affect.risks is None
+    assert (affect.intent is None) == (language != "es")
+
+
+def test_the_preset_of_the_specification_weighs_as_it_says() -> None:
+    sentiment = SentimentEnsemble(ENCODER, weights="specification").read(["What a great day"], ["en"])[0].sentiment
+    parts = sentiment.components
+    expected = 0.4 * parts["transformer"] + 0.3 * parts["vader"] + 0.3 * parts["textblob"]
+    assert sentiment.polarity == pytest.approx(expected)
+    assert sentiment.probabilities is None
+
+
+def test_an_encoder_that_fails_is_named_and_the_lexicons_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.load(MODELS / "encoder")
+    # A graph that answers with other widths, as a damaged one would.
+    monkeypatch.setattr(encoder, "heads", {"nothing": ("a",)})
+    affect = SentimentEnsemble(encoder, INTENT).read(["What a great day"], ["en"])[0]
+    assert affect.degraded == ("sentiment.transformer",)
+    assert affect.sentiment.label == "positive"
+    assert affect.sentiment.components.keys() == {"vader", "textblob"}
+    assert affect.emotion is None
+    assert affect.intent is None
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "label"),
+    [
+        ("Good morning everybody, have a lovely day!", "en", "greeting"),
+        ("Last chance: get 30% off everything until midnight", "en", "promote"),
+        ("Which of these two colors do you prefer?", "en", "ask"),
+        ("set a timer for ten minutes", "en", "other"),
+        ("¡Buenos días a todos! Feliz lunes", "es", "greeting"),
+        ("¿Cuál de estos dos colores prefieres?", "es", "ask"),
+    ],
+)
+def test_a_plain_intent_is_named(text: str, language: str, label: str) -> None:
+    intent = read(text, language).intent
+    assert intent is not None
+    assert intent.label == label
+    assert sum(intent.scores.values()) == pytest.approx(1)
+
+
+def test_the_encoder_reads_names_of_emoji_and_no_names_of_people() -> None:
+    assert as_read("Hi @ana 😀 https://example.com/x") == "Hi @user  grinning face  http"
+
+
+def test_reading_sentiment_loads_neither_torch_nor_pandas() -> None:
+    script = (
+        "import sys; from pathlib import Path; from pipelines.encoder import Encoder;"
+        "from pipelines.sentiment import SentimentEnsemble;"
+        f"SentimentEnsemble(Encoder.load(Path({str(MODELS / 'encoder')!r}))).read(['good'], ['en']);"
+        "print({'torch', 'transformers', 'sklearn', 'pandas'} & sys.modules.keys())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+PIECES = st.sampled_from(
+    [
+        "#tag",
+        "@ana",
+        "https://example.com/a",
+        "$5",
+        "10%",
+        "👩🏽‍🚀",
+        "¡",
+        "NASA",
+        "5 pm",
+        "\n",
+        "ñ",
+        "\u200d",
+        "中",
+        "don't",
+        "$TSLA",
+    ]
+)
+TEXTS = st.lists(st.one_of(st.text(max_size=20), PIECES), min_size=1, max_size=12).map(" ".join)
+
+
+def test_any_text_is_read_and_every_span_is_valid(request: pytest.FixtureRequest) -> None:
+    @settings(
+        max_examples=request.config.getoption("--fuzz"),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
+    @given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from([None, "en", "es", "fr"]))
+    def fuzz(texts: list[str], language: str | None) -> None:
+        languages = [language] * len(texts)
+        for text, analysis in zip(texts, ANALYZER.analyze(texts, languages), strict=True):
+            text = unicodedata.normalize("NFC", text)  # noqa: PLW2901  # offsets count in it
+            for entity in analysis.entities or ():
+                assert text[entity.start : entity.end] == entity.text
+                assert entity.text
+            for finding in analysis.findings or ():
+                assert 0 <= finding.start < finding.end <= len(text)
+            assert analysis.complexity_score is None or 0 <= analysis.complexity_score <= 1
+        for affect in ENSEMBLE.read(texts, languages):
+            assert affect.degraded == ()
+            assert affect.sentiment.polarity is None or -1 <= affect.sentiment.polarity <= 1
+
+    fuzz()
