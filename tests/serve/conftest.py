@@ -79,8 +79,8 @@ class Cluster:
         return found
 
     def kill(self, pattern: str) -> psutil.Process:
-        """Kill -9 the one process whose title matches, and wait until it is gone."""
-        (process,) = self.processes(pattern)
+        """Kill -9 a process whose title matches, and wait until it is gone."""
+        process = self.processes(pattern)[0]
         process.kill()
         psutil.wait_procs([process], timeout=10)
         return process
