@@ -126,8 +126,10 @@ async def test_the_example_is_answered_whole_and_stands_in_postgres(cluster: Clu
     assert answer["degraded"] == []
     assert answer["analysis"]["language"] == "en"
     assert answer["analysis"]["sentiment"]["label"] in {"negative", "neutral", "positive"}
-    assert answer["analysis"]["emotion"] is None
-    assert answer["analysis"]["intent"] is None
+    for head in ("emotion", "intent"):
+        assert sum(answer["analysis"][head]["scores"].values()) == pytest.approx(1)
+    assert answer["analysis"]["risks"].keys() == {"irony", "offensive"}
+    assert answer["analysis"]["sentiment"]["components"].keys() == {"transformer", "vader", "textblob"}
     assert 1 <= len(answer["templates"]) <= 5
     for candidate in answer["templates"]:
         assert candidate["weighted_length"] <= 280
