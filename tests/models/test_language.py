@@ -227,6 +227,12 @@ def test_an_encoder_that_fails_is_named_and_the_lexicons_answer(monkeypatch: pyt
         ("set a timer for ten minutes", "en", "other"),
         ("¡Buenos días a todos! Feliz lunes", "es", "greeting"),
         ("¿Cuál de estos dos colores prefieres?", "es", "ask"),
+        pytest.param(
+            "Solo hoy: 30 % de descuento, compra ya",
+            "es",
+            "promote",
+            marks=pytest.mark.xfail(strict=True, reason="Spanish rests on 270 texts; this one is read as other"),
+        ),
     ],
 )
 def test_a_plain_intent_is_named(text: str, language: str, label: str) -> None:
