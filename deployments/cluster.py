@@ -6,7 +6,6 @@ Runs as a child of the supervisor, which sets the environment (Serve reads its f
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import logging
 import os
@@ -18,7 +17,6 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -31,14 +29,13 @@ from ray._private.worker import BaseContext
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
+from deployments.orphans import adopt_orphans, end_children
 from deployments.settings import ConfigError, read_serve_config, read_settings
 
 APPLICATION = "murmuration"
 DASHBOARD_HOST = "127.0.0.1"
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 POLL_S = 0.25
-LEFTOVER_S = 3.0
-PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 logger = logging.getLogger("murmuration")
 
 
@@ -50,7 +47,7 @@ def main() -> int:
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    _adopt_orphans()
+    adopt_orphans()
     listen = partial(_listen, on_signal)
     listen()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -231,17 +228,7 @@ def _shut_down() -> None:
             serve.shutdown()  # type: ignore[no-untyped-call]
         finally:
             ray.shutdown()
-    for stop in (psutil.Process.terminate, psutil.Process.kill):
-        _, left = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=LEFTOVER_S)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                stop(process)
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of processes that lose theirs, so that none of ours escapes the shut-down (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    end_children()
 
 
 if __name__ == "__main__":

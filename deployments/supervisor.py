@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from deployments.orphans import adopt_orphans, end_children
 from store import child
 from store.embedded import EmbeddedPostgres, EmbeddedRedis
 from store.errors import StoreError
@@ -44,6 +45,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    adopt_orphans()
     embedded: list[EmbeddedPostgres | EmbeddedRedis] = []
     try:
         environment = _environment(arguments.data, embedded)
@@ -54,6 +56,7 @@ def main() -> int:
     finally:
         for server in reversed(embedded):
             server.stop()
+        end_children()
         if stop.is_set():
             logger.info("stopped")
 

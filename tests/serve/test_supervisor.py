@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.serve.conftest import ROOT, START_S, Cluster, free_port, start, wait_until, wait_until_ready
+from tests.serve.conftest import ROOT, START_S, STOP_S, Cluster, free_port, start, wait_until, wait_until_ready
 
 SUPERVISOR = [sys.executable, "-m", "deployments.supervisor"]
 
@@ -134,4 +134,16 @@ def test_a_stop_while_it_starts_leaves_no_process_behind(short_folder: Path):
     wait_until(lambda: bool(cluster.processes("raylet")), START_S, "Ray starts")
     processes = family(cluster)
     cluster.stop()
+    assert_gone(processes)
+
+
+@pytest.mark.timeout(300)
+def test_a_cluster_that_is_killed_while_it_starts_leaves_no_process_behind(short_folder: Path):
+    folder = short_folder / "killed"
+    folder.mkdir()
+    supervisor = start(folder, optimized=True)
+    wait_until(lambda: bool(supervisor.processes("DashboardAgent")), START_S, "Ray starts its agents")
+    processes = family(supervisor)
+    supervisor.kill(r"-m deployments\.cluster")
+    supervisor.process.wait(STOP_S)
     assert_gone(processes)
