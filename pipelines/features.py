@@ -12,7 +12,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
@@ -42,8 +42,11 @@ WORDING: dict[str, str] = {
 # One word must not decide everything about a text of one word.
 MIN_ENTRIES = 8
 
+# What the viral predictor counts besides: see draft_wording.
+DRAFT: dict[str, str] = WORDING | {"pleas": "number of closing pleas for a reaction, as `what do you think?`, [0, 3]"}
+
 # A draft must not gain by more of these, whatever the correlation in somebody's archive: see fit in training.
-NEVER_REWARDED = ("hashtags", "hashtags_log", "shouting")
+NEVER_REWARDED = ("hashtags", "hashtags_log", "exclamations", "shouting", "pleas")
 
 TIME: dict[str, str] = {
     "hour_sin": "sine of the UTC time of day as an angle, [-1, 1]",
@@ -55,10 +58,24 @@ TIME: dict[str, str] = {
     "weekday_weekend": "1 on Saturday and Sunday (UTC), else 0",
 }
 
+MINUTES_PER_WEEK = 7 * 24 * 60
+
 _LINK = re.compile(r"https?://\S+")
 _LINK_OR_HASHTAG = re.compile(rf"{_LINK.pattern}|#\w+", re.IGNORECASE)
 _TOKEN = re.compile(r"[#@]?\w[\w']*|[^\w\s\x00-\x7f]")
 _EMOJI = re.compile("[\U0001f1e6-\U0001faff\u2600-\u27bf\u2b50\u2b55]")
+_PLEA = re.compile(
+    r"(?:(?:^|\s)"
+    r"(?:what(?:'s| is| are)? (?:do )?(?:you|your)(?: all| guys)?(?: think| thoughts?| take| opinion)|your thoughts"
+    r"|do you agree|agree or disagree|(?:rt|retweet|share|like|follow) if you agree)"
+    r"|(?:^|(?<=[\s?!.:])(?<=[?!.:\n] |.[?!.:\n]))(?:please |pls |plz )?"
+    r"(?:(?:any )?thoughts|agree|(?:let|tell) (?:me|us)(?: know)?(?: what you think)?(?: in the comments| below)?"
+    r"|(?:comment|reply|vote)(?: below)?|tag (?:a friend|someone)"
+    r"|(?:rt|retweet|share|like|follow)(?: (?:and|&) (?:rt|retweet|share|like|follow))?(?: this| for more| me| us)?))"
+    r"[\s?!.]*\Z",
+    re.IGNORECASE,
+)
+_LONGEST_PLEA = 80
 _COLON = re.compile(r":(?!\S)")
 _UPPER = string.ascii_uppercase.encode()
 _LOWER = string.ascii_lowercase.encode()
@@ -86,30 +103,96 @@ def wording(texts: Sequence[str], bits: int) -> Wording:
     Hashtags at the end are counted but are no words, so that appending one adds nothing but its count.
     """
     read = [_read(text) for text in texts]
-    hashes = np.frombuffer(b"".join([packed for _, packed in read]), np.uint32)
-    sizes = np.array([len(packed) // 4 for _, packed in read], np.int64)
+    hashes = np.frombuffer(b"".join([packed for _, packed, _ in read]), np.uint32)
+    sizes = np.array([len(packed) // 4 for _, packed, _ in read], np.int64)
     rows, buckets = _ngrams(hashes.astype(np.uint64), sizes, bits)
     entries = np.bincount(rows, minlength=len(read))
-    counts = np.array([counts for counts, _ in read], np.float64).reshape(len(read), len(WORDING))
+    counts = np.frombuffer(b"".join([counts for counts, _, _ in read])).reshape(len(read), len(WORDING))
     return Wording(counts, rows, buckets, 1.0 / np.sqrt(np.maximum(entries[rows], MIN_ENTRIES)))
+
+
+def draft_wording(texts: Sequence[str], bits: int) -> Wording:
+    """Return the wording of `texts` without their closing pleas, which are counted; `counts` is (texts, len(DRAFT)).
+
+    What closes a text adds nothing but its count, so that no plea and no hashtag can be rewarded for its words.
+    """
+    bare = [bare_text(text) for text in texts]
+    read = wording([text for text, _ in bare], bits)
+    counts = np.empty((len(bare), len(DRAFT)))
+    counts[:, : len(WORDING)] = read.counts
+    counts[:, len(WORDING)] = [pleas for _, pleas in bare]
+    return Wording(counts, read.rows, read.buckets, read.weights)
+
+
+@lru_cache(maxsize=8192)
+def bare_text(text: str) -> tuple[str, int]:
+    """Return `text` without closing pleas and without line breaks before closing hashtags, and the pleas, [0, 3]."""
+    words = text.split()
+    tags: list[str] = []
+    pleas = 0
+    while True:
+        while words and words[-1][0] == "#":
+            tags.append(words.pop())
+            text = text.rstrip().removesuffix(tags[-1])
+        text = text.rstrip()
+        found = _PLEA.search(text, max(len(text) - _LONGEST_PLEA, 0))
+        if not found:
+            return " ".join([text, *reversed(tags)]), min(pleas, 3)
+        pleas += 1
+        text = text[: found.start()]
+        words = text.split()
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """Four neighbouring bytes at every place of a batch of folded texts, closing hashtags left out.
+
+    `buckets` is (places,), 2**bits where a place holds no character; text i owns those from `starts[i]` to
+    `starts[i + 1]` (texts + 1,), three of them after its last word.
+    """
+
+    buckets: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+
+def grams(texts: Sequence[str], bits: int) -> Grams:
+    """Return the character 4-grams of the words of `texts` without pleas, hashed to 2**bits buckets."""
+    # Three zero bytes apart, no window that begins in a text sees the next one.
+    words = [_read(bare_text(text)[0])[2] + b"\0\0\0" for text in texts]
+    starts = np.cumsum([0, *map(len, words)])
+    flat = np.frombuffer(b"".join(words) + b"\0\0\0", np.uint8).astype(np.uint32)
+    places = len(flat) - 3
+    windows = flat[:places] << 24 | flat[1 : places + 1] << 16 | flat[2 : places + 2] << 8 | flat[3:]
+    buckets = (windows * np.uint32(0x9E3779B1)) >> np.uint32(32 - bits)
+    buckets[flat[:places] == 0] = 1 << bits
+    return Grams(buckets.astype(np.intp), starts)
 
 
 def time_of(moments: Sequence[datetime | None]) -> Floats:
     """Return (moments, len(TIME)); a row of NaN where the moment is unknown. Moments carry a time zone."""
-    return np.array([_time(moment) for moment in moments], np.float64).reshape(len(moments), len(TIME))
+    return _CLOCK[minutes_of_week(moments)]
+
+
+def minutes_of_week(moments: Sequence[datetime | None]) -> NDArray[np.int64]:
+    """Return minutes since Monday 00:00 UTC (moments,), and MINUTES_PER_WEEK where the moment is unknown."""
+    # 1970 began on a Thursday.
+    seconds = [math.nan if moment is None else moment.timestamp() + 3 * 86_400 for moment in moments]
+    minutes = np.array(seconds, np.float64) // 60.0
+    return np.where(np.isnan(minutes), MINUTES_PER_WEEK, np.mod(minutes, MINUTES_PER_WEEK)).astype(np.int64)
 
 
 # An author's posts come again with every request of theirs; reading a text costs more than everything after it.
 @lru_cache(maxsize=8192)
-def _read(text: str) -> tuple[tuple[float, ...], bytes]:
-    """Return the counts of one text and its words as packed CRC-32 values."""
+def _read(text: str) -> tuple[bytes, bytes, bytes]:
+    """Return the counts of one text as packed doubles, its words as packed CRC-32 values, and its words."""
     folded, links = _LINK.subn("http", text.casefold().replace("\u2019", "'"))
     tokens = _TOKEN.findall(folded)
-    counts = _counts(text, folded, tokens, links)
+    counts = array("d", _counts(text, folded, tokens, links)).tobytes()
     while tokens and tokens[-1][0] == "#":
         tokens.pop()
     # Encoding once and splitting beats encoding every word.
-    return counts, array("I", map(zlib.crc32, " ".join(tokens).encode("utf-8", "replace").split())).tobytes()
+    words = " ".join(tokens).encode("utf-8", "replace")
+    return counts, array("I", map(zlib.crc32, words.split())).tobytes(), words
 
 
 def _counts(text: str, folded: str, tokens: list[str], links: int) -> tuple[float, ...]:
@@ -161,22 +244,13 @@ def _ngrams(
     return entries >> bits, entries & ((1 << bits) - 1)
 
 
-def _time(moment: datetime | None) -> tuple[float, ...]:
-    if moment is None:
-        return (math.nan,) * len(TIME)
-    moment = moment.astimezone(UTC)
-    return _clock(moment.weekday(), 60 * moment.hour + moment.minute)
+def _clock() -> Floats:
+    """Return TIME of each minute of the week and NaN (MINUTES_PER_WEEK + 1, len(TIME))."""
+    minute = np.arange(MINUTES_PER_WEEK)
+    weekday, of_day = np.divmod(minute, 24 * 60)
+    day, week = 2 * np.pi * of_day / (24 * 60), 2 * np.pi * weekday / 7
+    columns = (np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day), np.sin(week), np.cos(week), weekday >= 5)
+    return np.vstack([np.column_stack(columns), np.full(len(TIME), np.nan)])
 
 
-@lru_cache(maxsize=7 * 24 * 60)
-def _clock(weekday: int, minute: int) -> tuple[float, ...]:
-    day, week = 2 * math.pi * minute / (24 * 60), 2 * math.pi * weekday / 7
-    return (
-        math.sin(day),
-        math.cos(day),
-        math.sin(2 * day),
-        math.cos(2 * day),
-        math.sin(week),
-        math.cos(week),
-        1.0 if weekday >= 5 else 0.0,
-    )
+_CLOCK = _clock()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.features import TIME, WORDING, time_of, wording
+from pipelines.features import TIME, WORDING, bare_text, draft_wording, grams, time_of, wording
 
 BITS = 18
 TAGS = " #one #two #three #four #five #six #seven #eight #nine #ten"
@@ -112,3 +112,38 @@ def test_the_time_is_that_of_utc_whatever_the_zone():
     elsewhere = noon.astimezone(timezone(timedelta(hours=-9)))
     assert time_of([noon]).tolist() == time_of([elsewhere]).tolist()
     assert dict(zip(TIME, time_of([noon])[0], strict=True))["weekday_weekend"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "bare", "pleas"),
+    [
+        ("We open on Monday. What do you think?", "We open on Monday.", 1),
+        ("We open #a #b What do you think? #c", "We open #a #b #c", 1),
+        ("We open. Agree? Thoughts?", "We open.", 2),
+        ("We open. Please RT!", "We open.", 1),
+        ("We open\n\n#a\n#b", "We open #a #b", 0),
+        ("What do you think about taxes?", "What do you think about taxes?", 0),
+        ("They declined to comment", "They declined to comment", 0),
+        ("It is important to vote.", "It is important to vote.", 0),
+        ("", "", 0),
+    ],
+)
+def test_closing_pleas_are_taken_off_and_counted(text, bare, pleas):
+    assert bare_text(text) == (bare, pleas)
+
+
+def test_a_plea_adds_only_its_count():
+    with_plea, without = (draft_wording([text], BITS) for text in ("We open.\nWhat do you think?", "We open."))
+    assert with_plea.buckets.tolist() == without.buckets.tolist()
+    assert with_plea.counts[0, :-1].tolist() == without.counts[0, :-1].tolist()
+    assert (with_plea.counts[0, -1], without.counts[0, -1]) == (1.0, 0.0)
+
+
+def test_grams_of_a_text_depend_on_no_other_text():
+    texts = ["We open on Monday", "", "hi #tag", "\N{ROCKET} launch"]
+    together = grams(texts, 16)
+    for row, text in enumerate(texts):
+        alone = grams([text], 16)
+        assert together.buckets[together.starts[row] : together.starts[row + 1]].tolist() == alone.buckets.tolist()
+    assert grams(["hi"], 16).buckets.tolist() == grams(["HI #tag What do you think?"], 16).buckets.tolist()
+    assert set(grams([""], 16).buckets.tolist()) == {2**16}
