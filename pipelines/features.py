@@ -67,7 +67,8 @@ _EMOJI = re.compile("[\U0001f1e6-\U0001faff\u2600-\u27bf\u2b50\u2b55]")
 _PLEA = re.compile(
     r"(?:(?:^|\s)"
     r"(?:what(?:'s| is| are)? (?:do )?(?:you|your)(?: all| guys)?(?: think| thoughts?| take| opinion)|your thoughts"
-    r"|do you agree|agree or disagree|(?:rt|retweet|share|like|follow) if you agree)"
+    r"|do you agree|agree or disagree|(?:rt|retweet|share|like|follow) if you agree"
+    r"|(?:(?:any )?thoughts|agree)(?=\s*\?)|let (?:me|us) know(?: what you think)?(?: in the comments| below)?)"
     r"|(?:^|(?<=[\s?!.:])(?<=[?!.:\n] |.[?!.:\n]))(?:please |pls |plz )?"
     r"(?:(?:any )?thoughts|agree|(?:let|tell) (?:me|us)(?: know)?(?: what you think)?(?: in the comments| below)?"
     r"|(?:comment|reply|vote)(?: below)?|tag (?:a friend|someone)"
@@ -106,9 +107,9 @@ def wording(texts: Sequence[str], bits: int) -> Wording:
     hashes = np.frombuffer(b"".join([packed for _, packed, _ in read]), np.uint32)
     sizes = np.array([len(packed) // 4 for _, packed, _ in read], np.int64)
     rows, buckets = _ngrams(hashes.astype(np.uint64), sizes, bits)
-    entries = np.bincount(rows, minlength=len(read))
+    shares = 1.0 / np.sqrt(np.maximum(np.bincount(rows, minlength=len(read)), MIN_ENTRIES))
     counts = np.frombuffer(b"".join([counts for counts, _, _ in read])).reshape(len(read), len(WORDING))
-    return Wording(counts, rows, buckets, 1.0 / np.sqrt(np.maximum(entries[rows], MIN_ENTRIES)))
+    return Wording(counts, rows, buckets, shares[rows])
 
 
 def draft_wording(texts: Sequence[str], bits: int) -> Wording:
@@ -239,7 +240,8 @@ def _ngrams(
     within = rows[:-1] == rows[1:]
     pairs = (((hashes[:-1] * _MIX + hashes[1:]) ^ np.uint64(0x5BD1E995)) * _MIX) >> shift
     found = np.concatenate([rows, rows[:-1][within]]) << bits | np.concatenate([words, pairs[within]]).astype(np.int64)
-    found.sort()
+    # Rows ascend twice, and a merge sort makes use of it: 27 against 96 us for 100 posts.
+    found.sort(kind="stable")
     entries = found[np.diff(found, prepend=-1) != 0]
     return entries >> bits, entries & ((1 << bits) - 1)
 
