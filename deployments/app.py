@@ -38,7 +38,9 @@ def build(args: Args) -> Application:
             device=args.device,
         ),
         generator=_deploy(TweetGenerator, "generator").bind(args.language_model, args.device),
-        viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(args.viral_predictor),
+        viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(
+            args.viral_predictor, args.wording, args.encoder
+        ),
     )
     return _deploy(serve.ingress()(Ingress), "ingress").bind(
         handles,

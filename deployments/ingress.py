@@ -22,9 +22,11 @@ from deployments.problems import Problem
 from deployments.process import settle
 from deployments.schemas import (
     ANALYZE_BODY,
+    COMPARE_BODY,
     PREDICT_BODY,
     QUERY_BODY,
     AnalyzeResponse,
+    CompareResponse,
     PredictResponse,
     ProblemDetails,
     QueryResponse,
@@ -136,6 +138,13 @@ def create_api(front: Front) -> FastAPI:
         },
     )
     problems.install(api)
+    _add_models(api, front)
+    _add_operations(api, front)
+    return api
+
+
+def _add_models(api: FastAPI, front: Front) -> None:
+    """What users ask of the models."""
 
     @api.post("/analyze-query", response_model=QueryResponse, openapi_extra=QUERY_BODY.openapi | IDEMPOTENCY_HEADER)
     async def analyze_query(request: Request) -> Response:
@@ -175,6 +184,25 @@ def create_api(front: Front) -> FastAPI:
             )
         )
 
+    @api.post("/compare", response_model=CompareResponse, openapi_extra=COMPARE_BODY.openapi)
+    async def compare(request: Request) -> Response:
+        """Say which of two wordings does better, or that only a test can tell; nothing is stored."""
+        body, errors = await COMPARE_BODY.read_items(request)
+        models = front.answers.until_deadline()
+        compared = [None if isinstance(c, ModelUnavailable) else c for c in await models.compare_each(body.pairs)]
+        return _json(
+            CompareResponse(
+                results=_in_order(compared, {error.index for error in errors}),
+                errors=tuple(errors),
+                model_version=front.answers.stages.wording_version,
+                degraded=("viral_predictor",) if None in compared else (),
+            )
+        )
+
+
+def _add_operations(api: FastAPI, front: Front) -> None:
+    """What those who run the product ask."""
+
     @api.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:
         return PlainTextResponse("ok")
@@ -199,7 +227,6 @@ def create_api(front: Front) -> FastAPI:
         return _json(document)
 
     document = describe(api)
-    return api
 
 
 def _json(content: Any, status: int = HTTPStatus.OK) -> Response:

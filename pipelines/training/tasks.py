@@ -75,7 +75,7 @@ def read_tasks(data: Path) -> list[Task]:
             EMOTIONS,
             (
                 (tweeteval(data / "emotion" / "tweeteval_train.parquet", TWEETEVAL_EMOTIONS, EMOTIONS), 3.0),
-                (goemotions(data / "goemotions" / "train.tsv"), 0.5),
+                (goemotions(data / "goemotions" / "train.tsv"), 0.35),
             ),
             tweeteval(data / "emotion" / "tweeteval_val.parquet", TWEETEVAL_EMOTIONS, EMOTIONS),
             goemotions(data / "goemotions" / "dev.tsv"),

@@ -17,6 +17,7 @@ from pipelines.intent import IntentModel
 from pipelines.query_analyzer import QueryAnalyzer
 from pipelines.sentiment import SentimentEnsemble
 from pipelines.viral_predictor import ViralPredictor
+from pipelines.wording import WordingModel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +44,8 @@ def models() -> Handles:
     ensemble = SentimentEnsemble(encoder, IntentModel.load(arguments.intent, encoder=encoder.version), weights=weights)
     generator = Generator(**GeneratorConfig.model_validate(user_config("generator")).model_dump())
     predictor = ViralPredictor.load(arguments.viral_predictor)
+    assert arguments.wording is not None
+    wording = WordingModel.load(arguments.wording, encoder, predictor)
     return Handles(
         query_analyzer=SimpleNamespace(
             analyze=lambda items: Batch(analyzer.version, analyzer.analyze(*zip(*items, strict=True)))
@@ -51,7 +54,10 @@ def models() -> Handles:
         generator=SimpleNamespace(
             write=lambda briefs: Batch(generator.version, generator.write(briefs)), generate=None
         ),
-        viral_predictor=SimpleNamespace(predict=lambda drafts: Batch(predictor.version, predictor.predict(drafts))),
+        viral_predictor=SimpleNamespace(
+            predict=lambda drafts: Batch(predictor.version, predictor.predict(drafts)),
+            compare=lambda pairs: Batch(wording.version, wording.compare(pairs)),
+        ),
     )
 
 

@@ -99,18 +99,20 @@ def test_the_encoder_is_small() -> None:
     assert (MODELS / "encoder" / "model.onnx").stat().st_size <= 30_000_000
 
 
-def test_a_batch_answers_like_single_calls() -> None:
+def test_what_stands_beside_a_text_does_not_move_it() -> None:
     texts = [
         "good",
         "This is a rather long text about nothing in particular, with many words in it.",
         "😀",
         "#one @two",
+        *(f"a tweet of like length, number {number}" for number in range(40)),
     ]
     together = ENCODER.encode(texts)
     for index, text in enumerate(texts):
         alone = ENCODER.encode([text])
         for name in ENCODER.heads:
-            np.testing.assert_allclose(softmax(together.logits[name][index]), softmax(alone.logits[name][0]), atol=1e-6)
+            # Integer rounding at the edge of a step is all that may differ; a scale of the whole batch moved .15.
+            np.testing.assert_allclose(softmax(together.logits[name][index]), softmax(alone.logits[name][0]), atol=2e-3)
     assert ENCODER.encode([]).embedding.shape[0] == 0
 
 

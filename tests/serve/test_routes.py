@@ -36,6 +36,9 @@ def test_one_bad_text_does_not_cost_the_others_their_results(cluster: Cluster):
         ("/predict", {"drafts": [{"text": "a"}] * 257}, "drafts"),
         ("/predict", {"drafts": [{"text": "a", "likes": 3}]}, "drafts[0].likes"),
         ("/predict", {}, "drafts"),
+        ("/compare", {"pairs": []}, "pairs"),
+        ("/compare", {"pairs": [{"a": "one"}]}, "pairs[0].b"),
+        ("/compare", {"pairs": [{"a": "one", "b": "two", "context": "poems"}]}, "pairs[0].context"),
     ],
 )
 def test_a_batch_that_cannot_be_read_is_named(cluster: Cluster, path: str, body: dict, field: str):
@@ -78,6 +81,20 @@ def test_a_bad_draft_leaves_the_others_their_scores(cluster: Cluster):
     assert body["model_version"]
 
 
+def test_a_pair_gets_a_verdict_and_a_bad_one_leaves_the_others_theirs(cluster: Cluster):
+    a, b = "Our report on city trees is out https://t.co/abcdefghij", "#trees #city #report #new READ NOW"
+    with cluster.client() as client:
+        body = client.post("/compare", json={"pairs": [{"a": a, "b": b}, {"a": a}, {"a": b, "b": a}]}).json()
+    there, refused, back = body["results"]
+    assert refused is None
+    assert body["errors"][0]["field"] == "pairs[1].b"
+    assert there["p_a"] + back["p_a"] == pytest.approx(1.0)
+    assert there["p_a"] > 0.5
+    assert there.keys() == {"p_a", "verdict", "threshold", "accuracy", "coverage", "domain"}
+    assert body["model_version"]
+    assert body["degraded"] == []
+
+
 def test_the_service_is_alive_and_ready_without_a_key(cluster: Cluster):
     with httpx.Client(base_url=cluster.url, trust_env=False) as client:
         assert client.get("/healthz").text == "ok"
@@ -88,7 +105,7 @@ def test_the_examples_of_the_openapi_document_run_and_match_it(cluster: Cluster)
     with cluster.client() as client:
         document = client.get("/openapi.json").json()
         posts = {path: item["post"] for path, item in document["paths"].items() if "post" in item}
-        assert {"/analyze-query", "/analyze", "/predict"} <= posts.keys()
+        assert {"/analyze-query", "/analyze", "/predict", "/compare"} <= posts.keys()
         for path, operation in posts.items():
             content = operation["requestBody"]["content"]["application/json"]
             response = client.post(path, json=content["example"])
