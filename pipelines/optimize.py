@@ -22,6 +22,7 @@ from pipelines.records import (
     Candidate,
     Degraded,
     Draft,
+    Evidence,
     Language,
     Prediction,
     Proposal,
@@ -197,8 +198,15 @@ def _recommend(
 ) -> tuple[Recommendation, ...]:
     """The edits that raise the score, most first; then what only the author can add, which nobody can measure."""
     measured = [
-        Recommendation(tip.action, prediction.viral_score - own.viral_score, "convention", tip.text)
+        Recommendation(tip.action, prediction.viral_score - own.viral_score, _evidence(prediction, own), tip.text)
         for tip, prediction in zip(own_edits, scored, strict=False)
     ]
     ranked = sorted((edit for edit in measured if (edit.delta or 0.0) > 0), key=lambda edit: -(edit.delta or 0.0))
     return (*ranked, *(Recommendation(tip.action, None, "convention", None) for tip in missing))
+
+
+def _evidence(edited: Prediction, own: Prediction) -> Evidence:
+    """Whether most of the change comes from the author's own record."""
+    delta = edited.viral_score - own.viral_score
+    by_record = (edited.subscores.author or 0.0) - (own.subscores.author or 0.0)
+    return "own_data" if delta > 0 and by_record > delta / 2 else "convention"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -130,6 +131,23 @@ async def test_candidates_are_ranked_by_score_with_their_delta_to_the_users_text
     assert scores == sorted(scores, reverse=True)
     assert all(c.delta == pytest.approx(c.viral_score - result.viral_score) for c in result.templates)
     assert len({candidate.id for candidate in result.templates}) == 4
+
+
+@pytest.mark.parametrize(("by_record", "evidence"), [(True, "own_data"), (False, "convention")])
+async def test_an_edit_names_the_authors_record_where_most_of_its_gain_comes_from_it(
+    by_record: bool, evidence: str
+) -> None:
+    class Split(FakeModels):
+        @staticmethod
+        def score(draft: Draft) -> Prediction:
+            whole = FakeModels.score(draft)
+            points = whole.viral_score - 50.0
+            parts = (0.1 * points, 0.9 * points) if by_record else (0.9 * points, 0.1 * points)
+            return replace(whole, subscores=Subscores(wording=parts[0], author=parts[1], time=None))
+
+    result = await answer(Query(query="Shoes! #a #b #c!!!"), Split(), language_model=False)
+    assert result.recommendations is not None
+    assert {tip.evidence for tip in result.recommendations if tip.delta is not None} == {evidence}
 
 
 async def test_without_scores_the_candidates_keep_the_order_of_their_writer() -> None:
