@@ -370,8 +370,8 @@ def card(version_: str, rows: Sequence[str], told_apart: float, chosen: Sequence
             "- Headlines were read on a news site of 2013 to 2015, where teasing paid.",
             "- The rule for the thresholds was made stricter after one look at the folds judged here.",
             "- Tell the kind of pair by `context` where you know it: a wrong guess borrows another kind's figures.",
-            "- Adding hashtags or capitals to a text never wins, but a text of hashtags may lead a plain one of other words:",
-            "  against a plain report, `#trees #city #report #new READ NOW` gets .69 as tweets for one link, too close.",
+            "- Adding hashtags or capitals to a text never wins, but hashtags may lead a plain text of other words:",
+            "  `#trees #city #report #new READ NOW` gets .69 against a plain report, as tweets for one link (too close).",
             "",
         ]
     )
