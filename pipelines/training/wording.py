@@ -371,7 +371,7 @@ def card(version_: str, rows: Sequence[str], told_apart: float, chosen: Sequence
             "- The rule for the thresholds was made stricter after one look at the folds judged here.",
             "- Tell the kind of pair by `context` where you know it: a wrong guess borrows another kind's figures.",
             "- Adding hashtags or capitals to a text never wins, but hashtags may lead a plain text of other words:",
-            "  `#trees #city #report #new READ NOW` gets .69 against a plain report, as tweets for one link (too close).",
+            "  `#trees #city #report #new READ NOW` gets .69 against a plain report as tweets for one link, too close.",
             "",
         ]
     )
