@@ -189,13 +189,13 @@ def _add_models(api: FastAPI, front: Front) -> None:
         """Say which of two wordings does better, or that only a test can tell; nothing is stored."""
         body, errors = await COMPARE_BODY.read_items(request)
         models = front.answers.until_deadline()
-        compared = [None if isinstance(c, ModelUnavailable) else c for c in await models.compare_each(body.pairs)]
+        compared, degraded = await optimize.compare(body.pairs, models)
         return _json(
             CompareResponse(
                 results=_in_order(compared, {error.index for error in errors}),
                 errors=tuple(errors),
                 model_version=front.answers.stages.wording_version,
-                degraded=("viral_predictor",) if None in compared else (),
+                degraded=degraded,
             )
         )
 

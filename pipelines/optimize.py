@@ -20,10 +20,12 @@ from pipelines.records import (
     Answer,
     Brief,
     Candidate,
+    Comparison,
     Degraded,
     Draft,
     Evidence,
     Language,
+    Pair,
     Prediction,
     Proposal,
     Query,
@@ -32,6 +34,7 @@ from pipelines.records import (
 from pipelines.tweets import is_valid, weighted_length
 
 Result = TypeVar("Result")
+ROUNDING = 1e-9
 
 
 class Models(Protocol):
@@ -51,6 +54,9 @@ class Models(Protocol):
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts, in their order."""
+
+    async def compare_each(self, pairs: Sequence[Pair]) -> list[Comparison | ModelUnavailable]:
+        """Compare wordings, in their order; a pair that fails costs only its own place."""
 
     def versions(self) -> dict[str, str]:
         """Version of each model that has answered so far, by name."""
@@ -96,6 +102,27 @@ async def analyze(text: str, models: Models) -> tuple[Analysis, tuple[Degraded, 
     if affect:
         degraded.extend(affect.degraded)
     return _merge(text, analysis, affect), tuple(dict.fromkeys(degraded))
+
+
+async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Comparison | None], tuple[Degraded, ...]]:
+    """Compare wordings; a pair that is surely not English gets no figures, and None is what no model answered."""
+    degraded: list[Degraded] = []
+    analyses, compared = await asyncio.gather(
+        asyncio.gather(*(_or_none(models.analyze(f"{pair.a}\n{pair.b}", None), degraded) for pair in pairs)),
+        models.compare_each(pairs),
+    )
+    results: list[Comparison | None] = []
+    for analysis, comparison in zip(analyses, compared, strict=True):
+        if isinstance(comparison, ModelUnavailable):
+            degraded.append("viral_predictor")
+            results.append(None)
+        elif analysis and analysis.language not in {"en", "und", None}:
+            results.append(
+                replace(comparison, p_a=None, verdict="too_close", accuracy=None, coverage=0.0, supported=False)
+            )
+        else:
+            results.append(comparison)
+    return results, tuple(dict.fromkeys(degraded))
 
 
 async def _or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:
@@ -196,12 +223,14 @@ def _candidate(
 def _recommend(
     own_edits: list[Tip], scored: list[Prediction], own: Prediction, missing: list[Tip]
 ) -> tuple[Recommendation, ...]:
-    """The edits that raise the score, most first; then what only the author can add, which nobody can measure."""
+    """The edits that do not lower the score, best first; then what only the author can add: nobody can measure it."""
     measured = [
         Recommendation(tip.action, prediction.viral_score - own.viral_score, _evidence(prediction, own), tip.text)
         for tip, prediction in zip(own_edits, scored, strict=False)
     ]
-    ranked = sorted((edit for edit in measured if (edit.delta or 0.0) > 0), key=lambda edit: -(edit.delta or 0.0))
+    ranked = sorted(
+        (edit for edit in measured if (edit.delta or 0.0) > -ROUNDING), key=lambda edit: -(edit.delta or 0.0)
+    )
     return (*ranked, *(Recommendation(tip.action, None, "convention", None) for tip in missing))
 
 

@@ -277,8 +277,9 @@ class OwnRecord:
 class Prediction:
     """How a draft will do against the author's own record.
 
-    `viral_score` is the expected percentile (0 to 100) among the author's own posts, `p_beats_median` in [0, 1],
-    `interval` the 80 % range (low, high); `contributions` are score points whose sum, with `base`, is `viral_score`.
+    `viral_score` is the expected percentile (0 to 100) among the author's own posts, `p_beats_median` in [0, 1] the
+    chance of more than their median (where all posts did the same, that is rare), `interval` the 80 % range (low,
+    high); `contributions` are score points whose sum, with `base`, is `viral_score`.
     """
 
     viral_score: float
@@ -298,14 +299,16 @@ class Comparison:
     `p_a` in (0, 1) is the probability that a does; `verdict` is too_close (run an A/B test) unless the larger of p_a
     and 1 - p_a reaches `threshold`. Measured on pairs of the `domain` that chose nothing and whose outcome was clear:
     `accuracy` is the share of such verdicts that were right, None where none is called, `coverage` the share called.
+    A pair that is surely not English is not `supported`: p_a and accuracy are None, coverage is 0.
     """
 
-    p_a: float
+    p_a: float | None
     verdict: Verdict
     threshold: float
     accuracy: float | None
     coverage: float
     domain: Domain
+    supported: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,11 +31,13 @@ DOMAINS: Final[tuple[Domain, ...]] = get_args(Domain)
 LEARNED: Final = DOMAINS[:-1]
 POINTS: Final = 10.0
 _FINAL_HASHTAGS = re.compile(r"(?:\s*#\w+)+\s*$")
+_LINK = re.compile(r"https?://\S+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _COUNTS = {name: place for place, name in enumerate(WORDING)}
 
 # What tells domains apart; each is the same for (a, b) and (b, a).
 TRAITS: Final[dict[str, str]] = {
+    "same_link": "1 if a link stands in both texts, else 0",
     "shared": "Jaccard index of the two sets of case-folded words, [0, 1]",
     "titled": "share of words that begin with a capital, mean of both texts, [0, 1]",
     "links": "links, mean of both texts, [0, 3]",
@@ -166,13 +168,14 @@ def traits(pairs: Sequence[tuple[str, str]]) -> Floats:
     counts = wording([text for pair in pairs for text in pair], 10).counts
     means = (counts[0::2] + counts[1::2]) / 2
     chosen = means[:, [_COUNTS[name] for name in ("links", "hashtags", "mentions", "length")]]
-    found: Floats = np.c_[np.array([_overlap(a, b) for a, b in pairs]).reshape(len(pairs), 2), chosen]
+    found: Floats = np.c_[np.array([_overlap(a, b) for a, b in pairs]).reshape(len(pairs), 3), chosen]
     return found
 
 
-def _overlap(a: str, b: str) -> tuple[float, float]:
-    """Return the Jaccard index of the words of two texts, and the share of words that begin with a capital."""
-    first, second = _WORD.findall(a), _WORD.findall(b)
+def _overlap(a: str, b: str) -> tuple[float, float, float]:
+    """Return whether two texts share a link, the Jaccard index of their words, and the share of capitalized words."""
+    same_link = not {*_LINK.findall(a)}.isdisjoint(_LINK.findall(b))
+    first, second = _WORD.findall(_LINK.sub("", a)), _WORD.findall(_LINK.sub("", b))
     known, other = {word.casefold() for word in first}, {word.casefold() for word in second}
     shares = [sum(word[0].isupper() for word in words) / len(words) if words else 0.0 for words in (first, second)]
-    return len(known & other) / max(len(known | other), 1), sum(shares) / 2
+    return float(same_link), len(known & other) / max(len(known | other), 1), sum(shares) / 2

@@ -91,6 +91,12 @@ def test_shouting_never_wins(text, context):
             "A Woman Kept A Letter Closed For 40 Years. Then She Read It.",
             "headlines",
         ),
+        (
+            "Please RT https://a.com/x",
+            "The study of 10,000 patients shows the vaccine cut deaths by half. Read the full paper https://a.com/x",
+            "same_link",
+        ),
+        ("Read this https://a.com", "Read that https://b.com", "own_posts"),
     ],
 )
 def test_the_kind_of_pair_is_told(a, b, domain):

@@ -90,9 +90,17 @@ def test_a_pair_gets_a_verdict_and_a_bad_one_leaves_the_others_theirs(cluster: C
     assert body["errors"][0]["field"] == "pairs[1].b"
     assert there["p_a"] + back["p_a"] == pytest.approx(1.0)
     assert {there["verdict"], back["verdict"]} in ({"too_close"}, {"a", "b"})
-    assert there.keys() == {"p_a", "verdict", "threshold", "accuracy", "coverage", "domain"}
+    assert there.keys() == {"p_a", "verdict", "threshold", "accuracy", "coverage", "domain", "supported"}
     assert body["model_version"]
     assert body["degraded"] == []
+
+
+def test_a_pair_in_another_language_gets_no_figures(cluster: Cluster):
+    pair = {"a": "Hoy abrimos la tienda nueva en el centro, ven a vernos", "b": "La tienda nueva abre hoy en el centro"}
+    with cluster.client() as client:
+        (result,) = client.post("/compare", json={"pairs": [pair]}).json()["results"]
+    assert result["supported"] is False
+    assert (result["p_a"], result["verdict"], result["accuracy"]) == (None, "too_close", None)
 
 
 def test_the_service_is_alive_and_ready_without_a_key(cluster: Cluster):

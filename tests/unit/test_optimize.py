@@ -8,15 +8,17 @@ import pytest
 
 from pipelines.advice import edits
 from pipelines.errors import ModelUnavailable
-from pipelines.optimize import analyze, answer
+from pipelines.optimize import analyze, answer, compare
 from pipelines.records import (
     Affect,
     Analysis,
     Brief,
+    Comparison,
     Draft,
     Emotion,
     Keyword,
     OwnRecord,
+    Pair,
     Prediction,
     Proposal,
     Query,
@@ -81,6 +83,13 @@ class FakeModels:
             evidence=OwnRecord(0),
             method="length",
         )
+
+    async def compare_each(self, pairs: Sequence[Pair]) -> list[Comparison | ModelUnavailable]:
+        comparison = Comparison(
+            p_a=0.9, verdict="a", threshold=0.8, accuracy=0.9, coverage=0.2, domain="headlines", supported=True
+        )
+        down = "viral_predictor" in self.down
+        return [ModelUnavailable("viral_predictor", "down") if down else comparison for _ in pairs]
 
     def versions(self) -> dict[str, str]:
         return {"viral_predictor": "1"}
@@ -244,3 +253,23 @@ async def test_every_head_of_the_sentiment_model_reaches_the_analysis() -> None:
 )
 def test_edits_touch_form_and_no_fact(text: str, edited: list[str]) -> None:
     assert [tip.text for tip in edits(text)] == edited
+
+
+@pytest.mark.parametrize(("language", "supported"), [("en", True), ("und", True), ("es", False), ("ja", False)])
+async def test_a_pair_that_is_not_english_gets_no_figures(language: str, supported: bool) -> None:
+    (found,), degraded = await compare([Pair(a="one", b="two")], FakeModels(language=language))
+    assert found is not None
+    assert found.supported == supported
+    assert (found.p_a, found.verdict) == ((0.9, "a") if supported else (None, "too_close"))
+    assert degraded == ()
+
+
+async def test_a_pair_that_no_model_compares_is_null_and_named() -> None:
+    assert await compare([Pair(a="one", b="two")], FakeModels("viral_predictor")) == ([None], ("viral_predictor",))
+
+
+async def test_without_the_analyzer_pairs_are_compared_and_the_analyzer_is_named() -> None:
+    (found,), degraded = await compare([Pair(a="one", b="two")], FakeModels("query_analyzer"))
+    assert found is not None
+    assert found.verdict == "a"
+    assert degraded == ("query_analyzer",)
