@@ -112,20 +112,27 @@ def test_a_called_verdict_says_how_often_such_are_right():
             assert comparison.verdict == "too_close"
 
 
-def encode_each(pairs):
-    for text in {text for pair in pairs for text in (pair.a, pair.b)}:
-        ENCODER.encode([text])
+class Remembering:
+    """The encoder, with its answers kept: what a second call takes is all but the encoder's time."""
+
+    def __init__(self):
+        self.known = {}
+
+    def encode(self, texts):
+        key = tuple(texts)
+        if key not in self.known:
+            self.known[key] = ENCODER.encode(texts)
+        return self.known[key]
 
 
 def test_a_batch_of_256_takes_less_than_150_ms_beyond_the_encoder():
+    model = WordingModel(MODEL.weights, MODEL.version, Remembering(), PREDICTOR)
     pairs = [Pair(a=f"{TEXTS[row % 5]} {row}", b=f"{TEXTS[(row + 1) % 5]} {row}") for row in range(256)]
-    took = []
-    for run in (MODEL.compare, encode_each):
-        run(pairs[:2])
-        started = time.process_time()
-        run(pairs)
-        took.append(time.process_time() - started)
-    assert took[0] - took[1] < 0.15
+    first = model.compare(pairs)
+    started = time.perf_counter()
+    second = model.compare(pairs)
+    assert time.perf_counter() - started < 0.15
+    assert first == second == MODEL.compare(pairs)
 
 
 def test_serving_needs_neither_torch_nor_scikit_learn():
