@@ -314,8 +314,8 @@ def encoder_card(encoder: Encoder, tables: Mapping[str, Table], tasks: Mapping[s
         "- Probabilities count every class alike: where nearly all texts are positive they lean too little that way.",
         "- Irony and offence carry their annotators' views. Both are flags for a person, never a filter.",
         "- Fear, surprise and neutral were learned on Reddit alone, optimism on 294 tweets.",
-        "- Seven-bit weights and the number of training phases were chosen with a look at the texts that judge: the",
-        "  figures are a little flattering until texts that nobody looked at confirm them.",
+        "- Seven-bit weights, the number of training phases and the averaging of a two- and a three-epoch run were",
+        "  chosen with a look at the texts that judge: a little flattering until texts that nobody saw confirm them.",
         "",
     ]
 
