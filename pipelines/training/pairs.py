@@ -51,7 +51,8 @@ def same_link(data: Path) -> Pairs:
     texts = [(html.unescape(row["first_tweet"]), html.unescape(row["second_tweet"])) for row in rows]
     first = np.array([row["label"] == "first" for row in rows])
     # The same tweet may stand in several pairs; authors are not named.
-    return Pairs("tan2014", texts, first, np.ones(len(rows)), np.array([min(pair) for pair in texts]), first | True)
+    every = np.ones(len(rows), bool)
+    return Pairs("tan2014", texts, first, np.ones(len(rows)), np.array([min(pair) for pair in texts]), every)
 
 
 def headlines(data: Path) -> Pairs:

@@ -110,6 +110,8 @@ def test_a_called_verdict_says_how_often_such_are_right():
         if comparison.accuracy is None:
             assert comparison.threshold > 1.0
             assert comparison.verdict == "too_close"
+        else:
+            assert comparison.accuracy >= 0.85
 
 
 class Remembering:
