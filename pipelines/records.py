@@ -232,16 +232,39 @@ class Analysis:
     findings: tuple[Finding, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Template:
+    """One frame and what it is good for; `content` is its text, see pipelines.templates.
+
+    `success_lower_bound` in [0, 1] is the lower end of the Wilson interval of its success rate; None before
+    any outcome.
+    """
+
+    name: str
+    type: str
+    language: Language
+    objective: Objective
+    tone: Tone
+    intent: Intent
+    content: str
+    success_lower_bound: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Brief:
-    """What the generator is asked to write: `n` candidates at most 280 weighted characters long."""
+    """What the generator is asked to write: `n` candidates at most 280 weighted characters long.
+
+    `templates` are the account's own library; empty means the bundled one. `intent` is None where nobody read it.
+    """
 
     query: str
     language: Language
     keywords: tuple[str, ...]
     entities: tuple[Entity, ...] = ()
     objectives: tuple[Objective, ...] = ()
+    intent: Intent | None = None
     tone: Tone = "neutral"
+    templates: tuple[Template, ...] = ()
     n: int = 5
     engine: Engine = "auto"
     seed: int = 0

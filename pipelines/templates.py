@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from pipelines.records import Brief, Intent, Language, Objective, Proposal, Tone
+from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
 from pipelines.tweets import FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_postable, weighted_length
 
 if TYPE_CHECKING:
@@ -31,19 +30,6 @@ HASHTAG_CHARACTERS = 30
 MIN_SENTENCE_WORDS = 4
 OBJECTIVE_FIT = 2.0
 TONE_FIT = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """One frame and what it is good for; `content` is its text."""
-
-    name: str
-    type: str
-    language: Language
-    objective: Objective
-    tone: Tone
-    intent: Intent
-    content: str
 
 
 @lru_cache(maxsize=1)

@@ -15,8 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
-from pipelines.records import Degraded
-from pipelines.templates import Template
+from pipelines.records import Degraded, Template
 from store.errors import DRIVER_ERRORS, ConnectionLost, StoreUnavailable, translate
 from store.queries import load_queries
 
@@ -146,7 +145,7 @@ class Store:
         """
         if not templates:
             return 0
-        columns = zip(*map(astuple, templates), strict=True)
+        columns = list(zip(*map(astuple, templates), strict=True))[:7]
         async with self._connection() as connection:
             changed: int = await connection.fetchval(self._queries["seed_templates"], *columns, account_id)
         return changed

@@ -1,0 +1,74 @@
+"""Facts: what an edit must keep and nobody may invent."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.facts import facts, invents, keeps_facts
+
+
+@pytest.mark.parametrize(
+    ("original", "edited"),
+    [
+        ("Only 50 left.", "Only 15 left."),
+        ("Only 50 left.", "Only a few left."),
+        ("20% off", "20 off"),
+        ("It costs $20.", "It costs €20."),
+        ("We do not sell data.", "We sell data."),
+        ("We don't sell data.", "We do sell data."),
+        ("No vendemos datos.", "Vendemos datos."),
+        ("Sin azúcar", "Con azúcar"),
+        ("Ask @ana about it.", "Ask @anna about it."),
+        ("See https://a.example/x", "See https://a.example/y"),
+        ("Mail us: hi@shop.example", "Mail us: hi@shops.example"),
+        ("Open on Monday", "Open on Tuesday"),
+        ("Abrimos el lunes", "Abrimos el martes"),
+        ("Three reasons", "Four reasons"),
+        ("Open at 10:30", "Open at 10:45"),
+        ("Sale", "Sale 2 for 1"),
+        ("Sale", "Sale at http://localhost/sale"),
+    ],
+)
+def test_a_changed_lost_or_added_fact_is_seen(original: str, edited: str) -> None:
+    assert not keeps_facts(original, edited)
+
+
+@pytest.mark.parametrize(
+    ("original", "edited"),
+    [
+        ("Only 50 left. Hurry!", "Hurry! Only 50 left."),
+        ("We don\u2019t sell data.", "We don't sell data"),
+        ("NOT FOR SALE", "Not for sale"),
+        ("Open on Monday, at 9.", "At 9, open on Monday"),
+        ("Ask @Ana", "Ask @ana!"),
+        ("Once you try it", "When you try it"),
+        ("#iPhone15 is here", "It is here"),
+    ],
+)
+def test_other_words_for_the_same_facts_keep_them(original: str, edited: str) -> None:
+    assert keeps_facts(original, edited)
+
+
+def test_what_the_source_does_not_hold_is_invented() -> None:
+    source = "Our sale ends on Friday: https://shop.example/sale"
+    assert invents(source, "Sale! 50% off until Sunday with @ana, see https://evil.example") == {
+        "50%",
+        "sunday",
+        "@ana",
+        "https://evil.example",
+    }
+    assert invents(source, "Friday is the day: https://shop.example/sale https://shop.example/sale") == set()
+
+
+@given(st.text(max_size=300))
+def test_any_text_keeps_its_own_facts_and_invents_none(text: str) -> None:
+    assert keeps_facts(text, text)
+    assert invents(text, text) == set()
+    assert all(count > 0 for count in facts(text).values())
+
+
+@given(st.integers(0, 10**9), st.text("abcdefgh ,.!?", max_size=60))
+def test_a_number_put_anywhere_is_an_invention(number: int, text: str) -> None:
+    assert invents(text, f"{text} {number}") == {str(number)}
