@@ -241,10 +241,11 @@ def _folded(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _words_and_links(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    text = unicodedata.normalize("NFC", text)
-    links = [entity for entity in entities(text) if entity.label == "URL"]
-    words = WORD.findall(_without(text, links).casefold())
-    return tuple(words), frozenset(link.text for link in links if not TCO.match(link.text))
+    """Return the words in order and the links: any chunk with an inner dot, as entities() is slow."""
+    chunks = unicodedata.normalize("NFC", text).casefold().split()
+    words = [word for chunk in chunks if not INNER_DOT.search(chunk) for word in WORD.findall(chunk)]
+    links = [chunk.rstrip(".,;:!?)") for chunk in chunks if INNER_DOT.search(chunk) and SHORT_LINK not in chunk]
+    return tuple(words), frozenset(links)
 
 
 def _tongue(text: str) -> Language:
@@ -259,4 +260,5 @@ def _detector() -> LanguageDetector:
 PART: Final = regex.compile(r"<([a-z_]+)>")
 WHOLE_WORDS: Final = r"(?<![\p{{L}}\p{{N}}_@#$/])(?:{})(?![\p{{L}}\p{{N}}_])"
 WORD: Final = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}'\u2019]*+")
-TCO: Final = regex.compile(r"https?://t\.co/", regex.IGNORECASE)
+INNER_DOT: Final = regex.compile(r"[\p{L}\p{N}]\.\p{L}")
+SHORT_LINK: Final = "://t.co/"

@@ -7,7 +7,7 @@ import unicodedata
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any, get_args
 
 import pytest
@@ -160,9 +160,9 @@ def test_four_thousand_hostile_characters_take_under_fifty_milliseconds(text: st
     lint("warm up: RT if you agree")
     times = []
     for attempt in range(3):
-        started = perf_counter()
+        started = process_time()
         lint(text[:3999] + str(attempt), history=posts("The shop opens at nine."))
-        times.append(perf_counter() - started)
+        times.append(process_time() - started)
     assert min(times) < 0.05
 
 
