@@ -22,6 +22,7 @@ from deployments.stages import RequestStages, Stages
 from pipelines import optimize
 from pipelines.candidates import Engines
 from pipelines.errors import ModelUnavailable
+from pipelines.policy import Policy
 from pipelines.records import Degraded, DraftToOptimize, Generated, Optimized, Query, Template
 from store.cache import Cache, cache_key
 from store.errors import StoreUnavailable
@@ -84,7 +85,7 @@ class Answers:
         self.store = store
         self.cache = cache
         self.config = config
-        self.engines = engines
+        self.engines = replace(engines, policy=Policy(config.policy))
         self._on_cache = on_cache
         self._shared = SharedCalls()
         self._writes: MicroBatcher[AnalyzedQuery, bool] = MicroBatcher(
@@ -102,6 +103,7 @@ class Answers:
     def reconfigure(self, config: IngressConfig) -> None:
         """Apply a new user_config while serving."""
         self.config = config
+        self.engines = replace(self.engines, policy=Policy(config.policy))
         self.stages.reconfigure(config.stages)
         self._writes.limits = config.stages.store.limits()
 

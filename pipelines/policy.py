@@ -20,7 +20,7 @@ import regex
 from lingua import Language as Tongue
 from lingua import LanguageDetectorBuilder
 
-from pipelines.records import Language, Post, Severity
+from pipelines.records import Finding, Language, Post, Severity
 from pipelines.tweets import entities
 
 if TYPE_CHECKING:
@@ -41,21 +41,6 @@ MAX_MENTIONS: Final = 5
 CROWD: Final = 4
 SIMILARITY: Final = 0.8
 MIN_SIMILAR_WORDS: Final = 4
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A rule that the text may break, with its first place in code points of the NFC text and the rule's public page.
-
-    `message` says what is wrong and what to do instead, in the language of the text.
-    """
-
-    rule: str
-    severity: Severity
-    start: int
-    end: int
-    message: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -98,16 +83,16 @@ class Policy:
         """Return what a violation of the rule leads to."""
         return self.actions.get(rule, load_rules()[rule].default)
 
-    def heeded(self, violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    def heeded(self, violations: Iterable[Finding]) -> tuple[Finding, ...]:
         """Return the violations whose rule is not off."""
         return tuple(found for found in violations if self.action(found.rule) != "off")
 
-    def blocks(self, violations: Iterable[Violation]) -> bool:
+    def blocks(self, violations: Iterable[Finding]) -> bool:
         """Tell whether a text with these violations must not be offered."""
         return any(self.action(found.rule) == "block" for found in violations)
 
 
-def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None) -> tuple[Violation, ...]:
+def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None) -> tuple[Finding, ...]:
     """Return what may break a rule of X, by place; each rule speaks once, at its first place.
 
     `history` are posts that the author made recently. Messages are Spanish where `language` is "es" and English for
@@ -129,7 +114,7 @@ def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None
     tongue: Language = _tongue(text) if language is None else "es" if language == "es" else "en"
     rules = load_rules()
     return tuple(
-        Violation(name, rules[name].severity, start, end, rules[name].message[tongue], rules[name].source)
+        Finding(name, start, end, rules[name].message[tongue], rules[name].severity, rules[name].source)
         for (start, end), name in broken
     )
 
