@@ -63,32 +63,31 @@ class Setting:
     keywords: tuple[str, ...] = ()
 
 
-def hook_first(text: str, language: Language = "en") -> list[str]:
+def hook_first(text: str) -> list[str]:
     """Move a closing question, or a sentence with a figure, to the front where no sentence loses what it leans on."""
     parts = sentences(text)
     spoken = [place for place, (sentence, _) in enumerate(parts) if is_prose(sentence)]
     if len(spoken) < 2 or spoken[0] != 0 or any(LISTED.search(sentence) for sentence, _ in parts):
         return []
     opening = parts[0][0]
-    words = load_words()[language]
-    own = [phrase for phrases in words["triggers"].values() for phrase in phrases]
+    own = _phrases("triggers")
     if text.startswith(("@", *own)) or refers_back(opening) or GREETING.search(text) or opening.endswith((":", "?")):
         return []
     moved = []
     for place in spoken[1:]:
         hook, before = parts[place][0], parts[place - 1][0]
         following = parts[place + 1][0] if place != spoken[-1] else ""
-        strength = _strength(hook, last=place == spoken[-1], closings=words["closings"])
+        strength = _strength(hook, last=place == spoken[-1])
         if strength and ENDED.search(before) and not before.endswith("?") and not refers_back(following):
             order = [hook, *(sentence for index, (sentence, _) in enumerate(parts) if index != place)]
             moved.append((-strength, join(list(zip(order, (gap for _, gap in parts), strict=True)))))
     return [edited for _, edited in sorted(moved)][:2]
 
 
-def _strength(sentence: str, closings: dict[str, list[str]], *, last: bool) -> int:
+def _strength(sentence: str, *, last: bool) -> int:
     """Return 2 for a closing question of the draft's own, 1 for a figure, 0 for what makes no opening."""
     bare = prose(sentence)
-    leans = LEANING.search(bare) or refers_back(sentence) or any(sentence in phrases for phrases in closings.values())
+    leans = LEANING.search(bare) or refers_back(sentence) or sentence in _phrases("closings")
     if leans or len(WORD.findall(bare)) < MIN_HOOK_WORDS or any(entity.label == "URL" for entity in entities(sentence)):
         return 0
     # What follows a question answers it; a plea for reactions counts against a text wherever it stands.
@@ -131,10 +130,9 @@ def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel |
     A text about death, loss or danger gets none, whatever was read from it, and nobody's reply does.
     """
     triggers = load_words()[language]["triggers"]
-    own = [phrase for phrases in triggers.values() for phrase in phrases]
     if emotion not in triggers or is_sensitive(text, language) or text.startswith("@") or LISTED.search(text):
         return []
-    if any(phrase in text for phrase in own):
+    if any(phrase in text for phrase in _phrases("triggers")):
         return []
     edited = []
     for phrase in triggers[emotion]:
@@ -205,6 +203,13 @@ def is_sensitive(text: str, language: Language) -> bool:
 
 
 @lru_cache(maxsize=2)
+def _phrases(kind: str) -> tuple[str, ...]:
+    """Return what edits themselves add, in every language."""
+    lists = [phrases for words in load_words().values() for phrases in words[kind].values()]
+    return tuple(phrase for phrases in lists for phrase in phrases)
+
+
+@lru_cache(maxsize=2)
 def _sensitive(language: Language) -> regex.Pattern[str]:
     words = "|".join(regex.escape(word).replace(r"\$", r"\b") for word in load_words()[language]["sensitive"])
     return regex.compile(rf"\b(?:{words})", regex.IGNORECASE)
@@ -243,6 +248,8 @@ def _pointed_at_link(text: str, phrase: str, language: Language) -> list[str]:
     links = [entity for entity in entities(text) if entity.label == "URL"]
     if len(links) != 1 or links[0].start != len(head) + len(gap) or not is_prose(head) or _goes_on(head, language):
         return []
+    if head.split()[-1].casefold() in load_words()[language]["calls"]:
+        return []
     stop = "" if ENDED.search(head) or "\n" in gap else "."
     return [f"{head}{stop}{gap}{phrase} {block}"]
 
@@ -260,7 +267,7 @@ def _changed(text: str, edited: str) -> list[str]:
 
 
 EDITS: Final[dict[EditName, Callable[[str, Setting], list[str]]]] = {
-    "hook_first": lambda text, setting: hook_first(text, setting.language),
+    "hook_first": lambda text, _: hook_first(text),
     "split_lines": lambda text, _: split_lines(text),
     "sharpen_verbs": lambda text, setting: sharpen_verbs(text, setting.language),
     "drop_fillers": lambda text, setting: drop_fillers(text, setting.language),

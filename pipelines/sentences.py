@@ -21,7 +21,7 @@ ABBREVIATIONS = frozenset({
 NUMBER_SIGNS = frozenset({"no", "nos", "n"})
 PICTURE = r"[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\uFE0F\u200D]"
 GAP = regex.compile(
-    rf"(?P<end>[.!?…]+[\"'\u201d\u2019»)\]]*)?(?P<pictures>(?:[ \t]?{PICTURE}+)*)(?P<gap>\s+)(?=(?P<next>\S))",
+    rf"(?P<end>[.!?…]+[\"'\u201d\u2019»)\]]*)?(?P<pictures>(?:[ \t]?{PICTURE}+)*+)(?P<gap>\s+)(?=(?P<next>\S))",
     regex.VERSION1,
 )
 LAST_WORD = regex.compile(r"[\p{L}\p{M}.]+(?=\.$)")
@@ -99,10 +99,10 @@ def capitalized(text: str) -> str:
 def _is_border(match: regex.Match[str], sentence: str, *, lower: bool, marked: bool) -> bool:
     gap, following = match["gap"], match["next"]
     goes_on = following.islower() and not marked
-    if not is_balanced(sentence):
+    if (match["end"] is None and "\n" not in gap) or not is_balanced(sentence):
         return False
     if match["end"] is None:
-        return gap.count("\n") > 1 or ("\n" in gap and not goes_on)
+        return gap.count("\n") > 1 or not goes_on
     if goes_on and (not lower or match["end"].startswith(("…", ".."))):
         return "\n\n" in gap
     shortened = match["end"] == "." and not match["pictures"] and _is_shortened(sentence, following)

@@ -67,6 +67,8 @@ def load_words() -> dict[str, Any]:
 
 
 def _apply(rule: Rule, text: str) -> str:
+    if rule.pattern.search(text) is None:
+        return text
     protected = _protected(text)
 
     def strong(match: regex.Match[str]) -> str:
