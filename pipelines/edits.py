@@ -14,10 +14,10 @@ from typing import Final, Literal, get_args
 import regex
 
 from pipelines.facts import facts
-from pipelines.features import bare_text
+from pipelines.hook import hook_first
 from pipelines.records import EmotionLabel, Entity, Language, Objective
-from pipelines.sentences import PICTURE, capitalized, is_prose, join, prose, refers_back, sentences
-from pipelines.sharpen import drop_fillers, load_words, sharpen_verbs
+from pipelines.sentences import ENDED, WORD, capitalized, is_listed, is_prose, join, sentences
+from pipelines.sharpen import drop_fillers, load_words, phrases, sharpen_verbs
 from pipelines.tweets import entities, weighted_length
 
 EditName = Literal[
@@ -36,20 +36,8 @@ EditName = Literal[
 LONG_TEXT = 120  # weighted characters from which a text gains by line breaks
 MAX_TAG_LETTERS = 24
 MIN_TAG_LETTERS = 4
-MIN_HOOK_WORDS = 3
 SAD: Final[frozenset[EmotionLabel]] = frozenset({"anger", "sadness", "fear"})
-# What only the sentence before, or the whole text, explains.
-LEANING = regex.compile(
-    r"\b(?:it|they|them|he|she|him|her|this|that|these|those|else|ello|ellos|ellas|él|ella|lo|esto|eso)\b",
-    regex.IGNORECASE,
-)
-LISTED = regex.compile(r"^\s*(?:[-\u2013\u2014•*·▪✅✔]|\p{Nd}+[.)])")
-GREETING = regex.compile(
-    r"^[\s¡]*(?:hi|hello|hey|good (?:morning|evening)|dear|hola|buen[oa]s|querid\p{L}+)\b", regex.I
-)
-WORD = regex.compile(r"[\p{L}\p{M}\p{Nd}]+")
-CAPITALS = regex.compile(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/:@])")
-ENDED = regex.compile(rf"(?:[.!?…][\"'\u201d\u2019»)\]]*|{PICTURE})$", regex.VERSION1)
+CAPITALS = regex.compile(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/@])")
 WORDED = regex.compile(r"[\p{L}\p{M}\p{Nd}]$")
 
 
@@ -61,39 +49,6 @@ class Setting:
     objectives: tuple[Objective, ...] = ()
     emotion: EmotionLabel | None = None
     keywords: tuple[str, ...] = ()
-
-
-def hook_first(text: str) -> list[str]:
-    """Move a closing question, or a sentence with a figure, to the front where no sentence loses what it leans on."""
-    parts = sentences(text)
-    spoken = [place for place, (sentence, _) in enumerate(parts) if is_prose(sentence)]
-    if len(spoken) < 2 or spoken[0] != 0 or any(LISTED.search(sentence) for sentence, _ in parts):
-        return []
-    opening = parts[0][0]
-    own = _phrases("triggers")
-    if text.startswith(("@", *own)) or refers_back(opening) or GREETING.search(text) or opening.endswith((":", "?")):
-        return []
-    moved = []
-    for place in spoken[1:]:
-        hook, before = parts[place][0], parts[place - 1][0]
-        following = parts[place + 1][0] if place != spoken[-1] else ""
-        strength = _strength(hook, last=place == spoken[-1])
-        if strength and ENDED.search(before) and not before.endswith("?") and not refers_back(following):
-            order = [hook, *(sentence for index, (sentence, _) in enumerate(parts) if index != place)]
-            moved.append((-strength, join(list(zip(order, (gap for _, gap in parts), strict=True)))))
-    return [edited for _, edited in sorted(moved)][:2]
-
-
-def _strength(sentence: str, *, last: bool) -> int:
-    """Return 2 for a closing question of the draft's own, 1 for a figure, 0 for what makes no opening."""
-    bare = prose(sentence)
-    leans = LEANING.search(bare) or refers_back(sentence) or sentence in _phrases("closings")
-    if leans or len(WORD.findall(bare)) < MIN_HOOK_WORDS or any(entity.label == "URL" for entity in entities(sentence)):
-        return 0
-    # What follows a question answers it; a plea for reactions counts against a text wherever it stands.
-    if sentence.endswith("?"):
-        return 2 if last and not bare_text(sentence)[1] else 0
-    return 1 if any(map(str.isdecimal, bare)) and ENDED.search(sentence) else 0
 
 
 def split_lines(text: str) -> list[str]:
@@ -130,9 +85,9 @@ def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel |
     A text about death, loss or danger gets none, whatever was read from it, and nobody's reply does.
     """
     triggers = load_words()[language]["triggers"]
-    if emotion not in triggers or is_sensitive(text, language) or text.startswith("@") or LISTED.search(text):
+    if emotion not in triggers or is_sensitive(text, language) or text.startswith("@") or is_listed(text):
         return []
-    if any(phrase in text for phrase in _phrases("triggers")):
+    if any(phrase in text for phrase in phrases("triggers")):
         return []
     edited = []
     for phrase in triggers[emotion]:
@@ -203,13 +158,6 @@ def is_sensitive(text: str, language: Language) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _phrases(kind: str) -> tuple[str, ...]:
-    """Return what edits themselves add, in every language."""
-    lists = [phrases for words in load_words().values() for phrases in words[kind].values()]
-    return tuple(phrase for phrases in lists for phrase in phrases)
-
-
-@lru_cache(maxsize=2)
 def _sensitive(language: Language) -> regex.Pattern[str]:
     words = "|".join(regex.escape(word).replace(r"\$", r"\b") for word in load_words()[language]["sensitive"])
     return regex.compile(rf"\b(?:{words})", regex.IGNORECASE)
@@ -238,6 +186,8 @@ def _ended_with(text: str, phrase: str, language: Language) -> list[str]:
         return []
     if block:
         return [f"{head} {phrase}{gap}{block}" if ENDED.search(head) else f"{text}\n\n{phrase}"]
+    if "\n\n" in head:
+        return [f"{head}\n\n{phrase}"]
     return [f"{head}{'' if ENDED.search(head) else '.'} {phrase}"]
 
 

@@ -13,8 +13,10 @@ OPENING, CLOSING = "([“«", ")]”»"
 # fmt: off
 ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "inc", "ltd", "co", "jr", "sr", "dept", "approx",
-    "fig", "est", "min", "max", "a.m", "p.m", "u.s", "u.k", "sra", "srta", "dra", "ud", "uds", "vd", "núm", "pág",
-    "av", "avda", "p.ej", "ej", "aprox", "tel", "art", "dña", "ee.uu",
+    "fig", "est", "min", "max", "a.m", "p.m", "u.s", "u.k", "gov", "sen", "rep", "gen", "lt", "col", "rev", "hon", "mt",
+    "ave", "blvd", "rd", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+    "sra", "srta", "dra", "ud", "uds", "vd", "núm", "pág", "av", "avda", "p.ej", "ej", "aprox", "tel", "art", "dña",
+    "ee.uu",
 })
 # fmt: on
 # Before a figure only: "No. 5" goes on, "No. We stay." does not.
@@ -27,14 +29,20 @@ GAP = regex.compile(
 LAST_WORD = regex.compile(r"[\p{L}\p{M}.]+(?=\.$)")
 ORDINAL = regex.compile(r"\s*\p{Nd}+\.")
 SIGNS = r"^[\s¿¡\"'“«(\-\u2013\u2014•]*"
+# A text that ends in this has said what it wanted to say.
+ENDED = regex.compile(rf"(?:[.!?…][\"'\u201d\u2019»)\]]*|{PICTURE})$", regex.VERSION1)
+WORD = regex.compile(r"[\p{L}\p{M}\p{Nd}]+")
+LISTED = regex.compile(r"^\s*(?:[-\u2013\u2014•*·▪✅✔]|\p{Nd}+[.)])")
 FIRST_LETTER = regex.compile(SIGNS + r"(\p{Ll})")
 BACKWARD = regex.compile(
     SIGNS
     + r"(?:it|its|he|she|they|them|his|her|their|this|that|these|those|but|and|or|so|because|also|then|there|however|"
     r"still|yet|instead|such|both|either|otherwise|another|same|therefore|thus|plus|why not|"
+    r"additionally|furthermore|moreover|meanwhile|"
+    r"for example|for instance|in addition|as a result|finally|lastly|"
     r"él|ella|ellos|ellas|ello|este|esta|estos|estas|esto|ese|esa|esos|esas|eso|aquel|aquella|aquello|pero|y|o|e|u|"
     r"porque|pues|así|también|además|entonces|sin embargo|aunque|todavía|por eso|por ello|por tanto|su|sus|allí|ahí|"
-    r"tampoco|otro|otra|o sea)\b",
+    r"tampoco|otro|otra|o sea|por ejemplo|finalmente|por último|mientras tanto)\b",
     regex.IGNORECASE,
 )
 
@@ -77,6 +85,11 @@ def prose(text: str) -> str:
     return rest + text[end:]
 
 
+def is_listed(sentence: str) -> bool:
+    """Whether a sentence is an item of a list: it opens with a bullet or a number."""
+    return LISTED.search(sentence) is not None
+
+
 def is_prose(sentence: str) -> bool:
     """Whether a sentence has words beside links, handles, hashtags and emoji."""
     return regex.search(r"\p{L}", prose(sentence)) is not None
@@ -103,7 +116,8 @@ def _is_border(match: regex.Match[str], sentence: str, *, lower: bool, marked: b
         return False
     if match["end"] is None:
         return gap.count("\n") > 1 or not goes_on
-    if goes_on and (not lower or match["end"].startswith(("…", ".."))):
+    trails_off = match["end"].startswith(("…", "..")) and not (following.isupper() or following in "¿¡")
+    if trails_off or (goes_on and not lower):
         return "\n\n" in gap
     shortened = match["end"] == "." and not match["pictures"] and _is_shortened(sentence, following)
     return not shortened and not ORDINAL.fullmatch(sentence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import regex
 
@@ -64,6 +64,13 @@ def load_words() -> dict[str, Any]:
     """
     content: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
     return content
+
+
+@lru_cache(maxsize=2)
+def phrases(kind: Literal["closings", "triggers"]) -> tuple[str, ...]:
+    """Return what edits themselves add to texts, in every language."""
+    lists = [found for words in load_words().values() for found in words[kind].values()]
+    return tuple(phrase for found in lists for phrase in found)
 
 
 def _apply(rule: Rule, text: str) -> str:

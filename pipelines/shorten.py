@@ -1,18 +1,19 @@
-"""Makes a post shorter without losing what it states: whole sentences go, then asides, then clauses, then fillers."""
+"""Makes a post shorter without losing what it states: sentences go, then asides, clauses and fillers."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import regex
 
 from pipelines.facts import facts, keeps_facts
 from pipelines.records import Language
-from pipelines.sentences import PICTURE, is_balanced, is_prose, join, refers_back, sentences
+from pipelines.sentences import PICTURE, WORD, is_balanced, is_prose, join, refers_back, sentences
 from pipelines.sharpen import drop_fillers
 from pipelines.tweets import weighted_length
 
 MIN_WORDS = 3
-ASIDE = regex.compile(r"\s*\([^()]*\)")
-WORD = regex.compile(r"[\p{L}\p{M}\p{Nd}]+")
+ASIDE = regex.compile(r"\s*\([^()@#$]*\)")
 END = regex.compile(rf"(?:[.!?…]+[\"'\u201d\u2019»)\]]*)?(?:[ \t]?{PICTURE}+)*$", regex.VERSION1)
 BREAK = regex.compile(r"\s+[\u2013\u2014-]\s+|\s*;\s+")
 CLAUSE = regex.compile(
@@ -39,11 +40,12 @@ def shorten(text: str, target: int, language: Language = "en") -> str:
         shorter = cut(shorter, target)
     if weighted_length(shorter) > target:
         shorter = next(iter(drop_fillers(shorter, language)), shorter)
+    shorter = _without_sentences(shorter, target, opening=0)
     return shorter if keeps_facts(text, shorter) else text
 
 
-def _without_sentences(text: str, target: int) -> str:
-    """Drop the shortest sentence that is enough; while none is, the last that may go. The opening goes last of all.
+def _without_sentences(text: str, target: int, opening: int = 1) -> str:
+    """Drop the shortest sentence that is enough; while none is, the last that may go. The first `opening` ones stay.
 
     Where that was more than needed, those that fit come back.
     """
@@ -52,8 +54,7 @@ def _without_sentences(text: str, target: int) -> str:
     kept = list(range(len(parts)))
     length = weighted_length(text)
     while (over := length - target) > 0:
-        free = [place for place in kept if _may_go(parts, kept, place)]
-        free = [place for place in free if place] or free
+        free = [place for place in kept if place >= opening and _may_go(parts, kept, place)]
         if not free:
             break
         enough = [place for place in free if weights[place] >= over]
@@ -68,7 +69,10 @@ def _without_sentences(text: str, target: int) -> str:
 
 
 def _joined(parts: list[tuple[str, str]], kept: list[int]) -> str:
-    return join([parts[place] for place in kept])
+    """Join what was kept; where something between two sentences went, its line break stays."""
+    between = [[gap for _, gap in parts[place:following]] for place, following in pairwise([*kept, len(parts)])]
+    gaps = [max(skipped, key=lambda gap: gap.count("\n")) for skipped in between]
+    return join([(parts[place][0], gap) for place, gap in zip(kept, gaps, strict=True)])
 
 
 def _may_go(parts: list[tuple[str, str]], kept: list[int], place: int) -> bool:

@@ -212,6 +212,12 @@ async def test_each_round_asks_each_model_once() -> None:
     assert len(models.predicted) <= len(found.steps) + 2
 
 
+async def test_no_step_loses_even_where_the_next_would_win_more() -> None:
+    models = Models(points={"really": 2.0, "can": 9.0})
+    found = await improve("We are really able to help.", models, language="en")
+    assert found.steps == ()
+
+
 async def test_nothing_gains_nothing_changes() -> None:
     found = await ask("Our shoes are here.", Models(points={}))
     assert (found.text, found.steps, found.target_reached) == ("Our shoes are here.", (), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.facts import keeps_facts
@@ -35,6 +35,8 @@ def words_of(text: str) -> list[str]:
         "1. Read the guide",
         "El Sr. Ruiz y la Dra. Paz",
         "Wait... what is this",
+        "Come on Aug. 5 at noon",
+        "More where this came from... #shoes are here",
         "a line\nthat goes on",
     ],
 )
@@ -80,13 +82,16 @@ def test_what_cannot_be_shorter_keeps_its_facts_and_stays_too_long(text: str, ta
     [
         ("en", LONG, 280, LONG),
         ("en", LONG, 145, LONG.replace("They are made in Spain. ", "")),
-        ("en", LONG, 60, "We sold 500 pairs in one day! Come by and see our shop."),
+        ("en", LONG, 60, "Our running shoes are here. We sold 500 pairs in one day!"),
         ("en", "New shop. It opens soon. Come by.", 25, "New shop. It opens soon."),
         ("en", "We grew by 30% (thanks to all of you) in one year.", 30, "We grew by 30% in one year."),
         ("en", "We opened 3 shops, which makes all of us proud.", 30, "We opened 3 shops."),
         ("en", "We opened 3 shops today — a great day for us! 🎉", 30, "We opened 3 shops today! 🎉"),
         ("en", "We really love the 3 very good shops.", 30, "We love the 3 good shops."),
         ("en", f"Read it. Fun for all. {LINK}", 35, f"Read it. {LINK}"),
+        ("en", "We run a 5k.\n\nFun for all.\n\nJoin us now. #run", 32, "We run a 5k.\n\nFun for all.\n\n#run"),
+        ("en", f"Our shop (the big one) is open. Go to {LINK}", 50, f"Our shop is open. Go to {LINK}"),
+        ("en", f"Our shop is open. Go to {LINK}", 33, f"Go to {LINK}"),
         ("es", "Abrimos 3 tiendas, lo que nos alegra mucho.", 30, "Abrimos 3 tiendas."),
         ("es", "Vendimos 20 pares (gracias a todos) en un día.", 35, "Vendimos 20 pares en un día."),
         ("es", "Ya está aquí. ¡Qué ganas! Cuesta 20 €.", 30, "Ya está aquí. Cuesta 20 €."),
@@ -99,11 +104,13 @@ def test_a_text_is_cut_to_its_target_where_sentences_and_clauses_end(
     assert shorten(text, target, language) == shorter
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_sentences_are_the_text(text: str) -> None:
     assert "".join(sentence + gap for sentence, gap in sentences(text)) == text
 
 
+@settings(deadline=None)
 @given(st.text('aAzñ .!?¡¿\n"(#@1,;\u2014\U0001f389', max_size=120), st.integers(1, 100))
 def test_a_shorter_text_keeps_the_facts_and_is_never_longer(text: str, target: int) -> None:
     shorter = shorten(text, target)
