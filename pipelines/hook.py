@@ -11,9 +11,11 @@ from pipelines.sharpen import phrases
 from pipelines.tweets import entities
 
 MIN_HOOK_WORDS = 3
+MIN_QUESTION_WORDS = 5
 # What only the sentence before, or the whole text, explains.
 LEANING = regex.compile(
-    r"\b(?:it|they|them|he|she|him|her|this|that|these|those|else|ello|ellos|ellas|él|ella|lo|esto|eso)\b",
+    r"\b(?:it|they|them|he|she|him|her|this|that|these|those|else|ello|ellos|ellas|él|ella|lo|esto|eso|"
+    r"do you (?:say|think)|opinas|opináis|crees|piensas|dices)\b",
     regex.IGNORECASE,
 )
 GREETING = regex.compile(
@@ -68,5 +70,6 @@ def _strength(sentence: str, *, last: bool) -> int:
         return 0
     # What follows a question answers it; a plea for reactions counts against a text wherever it stands.
     if sentence.endswith("?"):
-        return 2 if last and not bare_text(sentence)[1] else 0
+        whole = len(sentence.split()) >= MIN_QUESTION_WORDS and last
+        return 2 if whole and not bare_text(sentence)[1] else 0
     return 1 if FIGURE.search(bare) and not DATED.search(bare) and ENDED.search(sentence) else 0

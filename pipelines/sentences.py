@@ -12,11 +12,10 @@ from pipelines.tweets import entities
 OPENING, CLOSING = "([“«", ")]”»"
 # fmt: off
 ABBREVIATIONS = frozenset({
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "inc", "ltd", "co", "jr", "sr", "dept", "approx",
-    "fig", "est", "min", "max", "a.m", "p.m", "u.s", "u.k", "gov", "sen", "rep", "gen", "lt", "col", "rev", "hon", "mt",
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "inc", "ltd", "co", "jr", "sr", "dept", "approx",
+    "fig", "est", "min", "max", "gov", "sen", "rep", "gen", "lt", "col", "rev", "hon", "mt",
     "ave", "blvd", "rd", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
-    "sra", "srta", "dra", "ud", "uds", "vd", "núm", "pág", "av", "avda", "p.ej", "ej", "aprox", "tel", "art", "dña",
-    "ee.uu",
+    "sra", "srta", "dra", "ud", "uds", "vd", "núm", "pág", "av", "avda", "ej", "aprox", "tel", "art", "dña",
 })
 # fmt: on
 # Before a figure only: "No. 5" goes on, "No. We stay." does not.
@@ -129,4 +128,4 @@ def _is_shortened(sentence: str, following: str) -> bool:
     word = last[0].casefold() if last else ""
     if word in NUMBER_SIGNS:
         return following.isdecimal()
-    return word in ABBREVIATIONS or (len(word) == 1 and word.isalpha())
+    return word in ABBREVIATIONS or "." in word.strip(".") or (len(word) == 1 and word.isalpha())

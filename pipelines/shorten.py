@@ -8,7 +8,7 @@ import regex
 
 from pipelines.facts import facts, keeps_facts
 from pipelines.records import Language
-from pipelines.sentences import PICTURE, WORD, is_balanced, is_prose, join, refers_back, sentences
+from pipelines.sentences import PICTURE, WORD, is_balanced, is_prose, join, prose, refers_back, sentences
 from pipelines.sharpen import drop_fillers
 from pipelines.tweets import weighted_length
 
@@ -33,7 +33,8 @@ def shorten(text: str, target: int, language: Language = "en") -> str:
     """Return an NFC text with at most `target` weighted characters, cut where sentences and clauses end.
 
     Sentences that state facts stay, and so does what the next one leans on. Where that leaves too much the result is
-    the shortest that keeps the facts: compare its weighted length with `target`. A text that fits comes back unchanged.
+    the shortest that keeps the facts and still says something: compare its weighted length with `target`. A text that
+    fits comes back unchanged.
     """
     shorter = text
     for cut in (_without_sentences, _without_asides, _without_clauses):
@@ -83,7 +84,8 @@ def _may_go(parts: list[tuple[str, str]], kept: list[int], place: int) -> bool:
     following = next((parts[other][0] for other in others if other > place), None)
     if following is not None and (refers_back(following) or sentence.endswith("?")):
         return False
-    return bool(others)
+    words = WORD.findall(prose(" ".join(parts[other][0] for other in others)))
+    return len(words) >= MIN_WORDS
 
 
 def _without_asides(text: str, target: int) -> str:

@@ -52,6 +52,8 @@ def words_of(text: str) -> list[str]:
         "Our plan:\nWe sell 500 pairs.",
         f"We opened a shop. We sold 500 pairs {LINK}",
         "We opened a shop. Why?",
+        "We opened a shop. What did we miss?",
+        "We opened a shop. What do you say to cake, @ana?",
         "We opened a shop. See you at 2pm!",
         "We opened a shop. Happy 4th of July!",
         "We opened a shop. The 2026 fair was great.",
@@ -79,7 +81,10 @@ def test_nothing_moves_to_the_front_where_something_leans_on_its_place(text: str
         (f"We opened a shop. Sold 500 pairs. {LINK}", f"Sold 500 pairs. We opened a shop. {LINK}"),
         ("We opened today.\n\nWe sold 500 pairs.", "We sold 500 pairs.\n\nWe opened today."),
         ("Abrimos una tienda. Vendimos 500 pares. #moda", "Vendimos 500 pares. Abrimos una tienda. #moda"),
-        ("Abrimos una tienda. ¿Quién quiere zapatos?", "¿Quién quiere zapatos? Abrimos una tienda."),
+        (
+            "Abrimos una tienda. ¿Quién quiere unos zapatos nuevos?",
+            "¿Quién quiere unos zapatos nuevos? Abrimos una tienda.",
+        ),
     ],
 )
 def test_a_question_or_a_figure_comes_first(text: str, edited: str) -> None:
