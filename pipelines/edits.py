@@ -35,8 +35,14 @@ EditName = Literal[
 ]
 LONG_TEXT = 120  # weighted characters from which a text gains by line breaks
 MAX_TAG_LETTERS = 24
-MIN_TAG_LETTERS = 4
+MIN_TAG_LETTERS = 5
+MAX_KEYWORDS = 2
 SAD: Final[frozenset[EmotionLabel]] = frozenset({"anger", "sadness", "fear"})
+BEFORE_NOUN = regex.compile(
+    r"(?<![\w])(?:an?|the|our|your|my|their|his|her|its|these|of|about|"
+    r"el|la|los|las|una?|nuestr[oa]s?|tus?|mis?|sus?|del?|sobre)$",
+    regex.IGNORECASE,
+)
 CAPITALS = regex.compile(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/@])")
 WORDED = regex.compile(r"[\p{L}\p{M}\p{Nd}]$")
 
@@ -98,25 +104,35 @@ def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel |
 
 
 def add_hashtag(text: str, language: Language, keywords: Sequence[str]) -> list[str]:
-    """Make one hashtag of a keyword that stands in the text: where it stands, or at the end; none beside another."""
+    """Make one hashtag of a keyword that stands in the text: where it stands, or at the end; none beside another.
+
+    A single word must be a name or follow an article or the like: a tag that is a verb or an adverb finds nobody.
+    """
     found = entities(text)
     if is_sensitive(text, language) or any(entity.label == "HASHTAG" for entity in found):
         return []
     edited = []
-    for keyword in keywords[:3]:
+    for keyword in keywords[:MAX_KEYWORDS]:
         words = keyword.split()
         letters = "".join(words)
-        own = regex.search(
-            rf"(?<![\w#@$/.\-]){regex.escape(keyword)}(?![\w'\u2019/.@\-]*[\w'\u2019/@\-])", text, regex.I
-        )
-        if own is None or not MIN_TAG_LETTERS <= len(letters) <= MAX_TAG_LETTERS or not letters.isalpha():
+        if not MIN_TAG_LETTERS <= len(letters) <= MAX_TAG_LETTERS or not letters.isalpha() or facts(keyword):
             continue
-        if facts(keyword) or _inside(own.span(), found):
+        whole = rf"(?<![\w#@$/.\-]){regex.escape(keyword)}(?![\w'\u2019/.@\-]*[\w'\u2019/@\-])"
+        own = regex.search(whole, text, regex.IGNORECASE)
+        if own is None or _inside(own.span(), found) or (len(words) == 1 and not _is_named(text, own)):
             continue
         if len(words) == 1:
             edited.append(f"{text[: own.start()]}#{text[own.start() :]}")
         edited.append(f"{text} #{''.join(word[:1].upper() + word[1:] for word in words)}")
     return edited
+
+
+def _is_named(text: str, word: regex.Match[str]) -> bool:
+    """Whether a word is a name within a sentence, or a noun as far as the word before it tells."""
+    before = text[: word.start()].rstrip()
+    if word[0].istitle() and before and (WORDED.search(before) or before.endswith(",")):
+        return True
+    return BEFORE_NOUN.search(before) is not None
 
 
 def keep_one_hashtag(text: str) -> str:
