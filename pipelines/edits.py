@@ -88,7 +88,8 @@ def close_for_objective(text: str, language: Language, objectives: Sequence[Obje
 def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel | None) -> list[str]:
     """Say the emotion that was read from the text, in front or at the end: joy, surprise and optimism alone.
 
-    A text about death, loss or danger gets none, whatever was read from it, and nobody's reply does.
+    A text about death, loss or danger gets none, whatever was read from it, and nobody's reply does. Nothing comes
+    after a question.
     """
     triggers = load_words()[language]["triggers"]
     if emotion not in triggers or is_sensitive(text, language) or text.startswith("@") or is_listed(text):
@@ -97,7 +98,7 @@ def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel |
         return []
     edited = []
     for phrase in triggers[emotion]:
-        if phrase.endswith("?") and "?" in text:
+        if not phrase.endswith(":") and "?" in text:
             continue
         edited += [f"{phrase} {text}"] if phrase.endswith(":") else _ended_with(text, phrase, language)
     return edited

@@ -346,3 +346,7 @@ def test_no_edit_breaks_on_any_text_or_leaves_none(text: str) -> None:
     for language in ("en", "es"):
         setting = Setting(language, ("engagement", "clicks"), "joy", tuple(text.split()[:3]))
         assert all(edited.strip() for edit in EDITS.values() for edited in edit(text, setting))
+
+
+def test_a_question_keeps_the_last_word() -> None:
+    assert add_emotional_trigger("We won. Who is next?", "en", "joy") == ["Happy to share this: We won. Who is next?"]
