@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from pipelines.edits import EDITS, EditName, Setting
 from pipelines.facts import keeps_facts
-from pipelines.records import Draft, EmotionLabel, History, Language, Objective, Prediction
+from pipelines.records import Draft, EmotionLabel, History, Language, Objective, Prediction, Step
 from pipelines.shorten import shorten
 from pipelines.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
 
@@ -38,18 +38,6 @@ class Critics(Protocol):
 
     async def fluency(self, texts: Sequence[str], language: Language) -> list[float | None]:
         """Return the mean log-likelihood per token of each text in nats; None where no model judges."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One accepted edit, the text after it, and how many points it added to the score of the text before it.
-
-    `delta` is negative only where the draft had to be shortened first.
-    """
-
-    edit: EditName
-    text: str
-    delta: float
 
 
 @dataclass(frozen=True)
