@@ -208,7 +208,9 @@ class Store:
         except DRIVER_ERRORS as error:
             if isinstance(error, TimeoutError) and connection is not None:
                 # Its state is unknown, and asking a server that hangs to cancel would take as long again.
-                connection.terminate()
+                # A transaction has done so already.
+                with suppress(asyncpg.InterfaceError):
+                    connection.terminate()
             translated = translate(error)
             if isinstance(translated, ConnectionLost):
                 # The others of the pool are likely to be of no use either.

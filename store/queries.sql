@@ -142,7 +142,7 @@ FROM (
     WHERE templates.account_id = $1
 ) AS achieved
 WHERE
-    stored.id = achieved.id
+    stored.account_id = $1 AND stored.id = achieved.id
     AND (stored.usage_count, stored.success_rate, stored.success_lower_bound)
         IS DISTINCT FROM (achieved.usage_count, achieved.success_rate, achieved.success_lower_bound);
 
