@@ -137,8 +137,7 @@ FROM (
         round(outcomes.successes::numeric / nullif(outcomes.rated, 0), 6) AS success_rate,
         round(wilson_lower_bound(outcomes.successes, outcomes.rated)::numeric, 6) AS success_lower_bound
     FROM content_templates AS templates
-    LEFT JOIN template_outcomes AS outcomes
-        ON outcomes.account_id = templates.account_id AND outcomes.template_id = templates.id
+    LEFT JOIN template_outcomes($1) AS outcomes ON outcomes.template_id = templates.id
     WHERE templates.account_id = $1
 ) AS achieved
 WHERE
@@ -154,8 +153,7 @@ SELECT
     wilson_lower_bound(outcomes.successes, outcomes.rated) AS low,
     1 - wilson_lower_bound(outcomes.rated - outcomes.successes, outcomes.rated) AS high
 FROM content_templates AS templates
-LEFT JOIN template_outcomes AS outcomes
-    ON outcomes.account_id = templates.account_id AND outcomes.template_id = templates.id
+LEFT JOIN template_outcomes($1) AS outcomes ON outcomes.template_id = templates.id
 WHERE templates.account_id = $1 AND templates.id = $2;
 
 -- name: template_series

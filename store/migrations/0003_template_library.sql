@@ -40,20 +40,22 @@ SELECT
 FROM performance_metrics
 GROUP BY account_id, post_id;
 
--- One row a template with outcomes: its posts, those with a known rate, and those of them that beat the median rate of
--- all posts of the account.
-CREATE VIEW template_outcomes AS
-SELECT
-    account_id,
-    template_id,
-    count(*) AS posts,
-    count(engagement_rate) AS rated,
-    count(*) FILTER (WHERE engagement_rate > median) AS successes
-FROM post_outcomes
-JOIN (
-    SELECT account_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY engagement_rate::float8)::numeric AS median
-    FROM post_outcomes
-    GROUP BY account_id
-) AS medians USING (account_id)
-WHERE template_id IS NOT NULL
-GROUP BY account_id, template_id;
+-- One row a template of an account with outcomes: its posts, those with a known rate, and those of them that beat the
+-- median rate of all posts of the account. The posts are gathered once for both.
+CREATE FUNCTION template_outcomes(account TEXT)
+RETURNS TABLE (template_id BIGINT, posts BIGINT, rated BIGINT, successes BIGINT)
+LANGUAGE sql STABLE AS $$
+    WITH outcomes AS MATERIALIZED (
+        SELECT * FROM post_outcomes WHERE account_id = account
+    )
+    SELECT
+        outcomes.template_id,
+        count(*),
+        count(engagement_rate),
+        count(*) FILTER (WHERE engagement_rate > (
+            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY engagement_rate::float8)::numeric FROM outcomes
+        ))
+    FROM outcomes
+    WHERE outcomes.template_id IS NOT NULL
+    GROUP BY outcomes.template_id
+$$;
