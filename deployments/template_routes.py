@@ -23,6 +23,8 @@ from store.templates import UNIQUE_NAME, Bucket, Filter, Origin, Performance, St
 
 MAX_PAGE = 200
 ID = re.compile(r"[1-9][0-9]{0,17}")
+# Braces around one thing that is no name: meant as a slot with an attribute or a format, which no slot has.
+NO_SLOT = re.compile(r"\{(?!\?)(?:[^{}|]*[^\w{}|][^{}|]*)?\}")
 Kind = TypeVar("Kind")
 
 
@@ -217,6 +219,8 @@ def _parameters(adapter: TypeAdapter[Kind], request: Request) -> Kind:
 def _checked(body: NewTemplate) -> Template:
     fields = asdict(body)
     fields.pop("version", None)
+    if odd := NO_SLOT.search(body.content):
+        raise _refused("content", f"character {odd.start()} opens braces that hold neither a slot nor alternatives")
     try:
         (template,) = parse_templates([fields])
     except ValueError as error:
