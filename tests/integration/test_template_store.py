@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import signal
 import statistics
 import time
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,6 +20,7 @@ from scipy.stats import binomtest
 
 from pipelines.records import Template
 from store.errors import RowRefused, StoreUnavailable
+from store.migrate import MIGRATIONS, migrate
 from store.postgres import Store
 from store.templates import UNIQUE_NAME, Filter, Reading, StoredTemplate
 
@@ -331,6 +334,30 @@ async def test_seeding_leaves_what_the_account_changed_or_archived_and_withdraws
     }
     assert await store.seed_templates(shipped) == 2
     assert {row.name for row in await store.templates.active("default")} == {"kept", "changed", "own", "dropped"}
+
+
+async def test_templates_of_the_release_before_are_bundled_ones_and_that_release_can_go_on_seeding(
+    empty_database: str, tmp_path: Path
+) -> None:
+    for version in ("0001_tables", "0002_row_counts"):
+        shutil.copy(MIGRATIONS / f"{version}.sql", tmp_path)
+    await migrate(empty_database, tmp_path)
+    before = """INSERT INTO content_templates AS stored
+        (template_name, template_type, language, objective, tone, intent, template_content, account_id)
+        VALUES ('launch', 'announcement', 'en', 'awareness', 'bold', 'announce', $1, 'default')
+        ON CONFLICT (account_id, language, template_name) DO UPDATE SET template_content = EXCLUDED.template_content"""
+    running = await asyncpg.connect(empty_database)
+    await running.execute(before, "Old.")
+
+    await migrate(empty_database)
+
+    await running.execute(before, "Still old.")
+    store = await Store.connect(empty_database, min_size=0, max_size=1, timeout_s=5.0)
+    (kept,) = await store.templates.active("default")
+    assert (kept.content, kept.origin, kept.version) == ("Still old.", "bundled", 1)
+    assert await store.seed_templates([FRAME]) == 1
+    await store.close()
+    await running.close()
 
 
 async def test_replicas_that_seed_at_once_agree(database: str) -> None:
