@@ -214,14 +214,15 @@ QUERY_BODY = JsonBody(Query, EXAMPLE_QUERY)
 ANALYZE_BODY = JsonBody(AnalyzeRequest, EXAMPLE_TEXTS, items="texts")
 PREDICT_BODY = JsonBody(PredictRequest, EXAMPLE_DRAFTS, items="drafts")
 COMPARE_BODY = JsonBody(CompareRequest, EXAMPLE_PAIRS, items="pairs")
-BODIES: tuple[JsonBody[Any], ...] = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY)
+BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY)
 
 
 def describe(api: FastAPI, more: tuple[JsonBody[Any], ...] = ()) -> dict[str, Any]:
     """The OpenAPI document: FastAPI's, with BODIES and `more`, the request bodies that are read without FastAPI."""
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     schemas = document["components"]["schemas"]
-    for body in (*BODIES, *more):
+    bodies: tuple[JsonBody[Any], ...] = (*BODIES, *more)
+    for body in bodies:
         schema = body.adapter.json_schema(ref_template=REF)
         for name, definition in schema.pop("$defs", {}).items():
             schemas.setdefault(name, definition)
