@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 import uuid_utils.compat
 
+from deployments.library import Library
 from deployments.microbatch import MicroBatcher
 from deployments.problems import Problem
 from deployments.settings import IngressConfig
@@ -83,6 +84,7 @@ class Answers:
     ) -> None:
         self.stages = stages
         self.store = store
+        self.library = Library(store)
         self.cache = cache
         self.config = config
         self.engines = replace(engines, policy=Policy(config.policy))

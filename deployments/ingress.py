@@ -16,7 +16,7 @@ from fastapi.responses import PlainTextResponse
 
 from deployments import problems
 from deployments.answers import Answers
-from deployments.auth import Gate
+from deployments.auth import DEFAULT_ACCOUNT, Gate
 from deployments.metrics import IngressMetrics, cluster_truth
 from deployments.problems import Problem
 from deployments.process import settle
@@ -36,6 +36,7 @@ from deployments.schemas import (
 )
 from deployments.settings import IngressConfig
 from deployments.stages import Handles, Stages
+from deployments.template_routes import TEMPLATE_BODIES, add_template_routes
 from pipelines import optimize
 from pipelines.errors import ModelUnavailable
 from pipelines.records import MODELS, Generated, Model, Optimized
@@ -84,6 +85,7 @@ class Ingress:
         self._metrics = IngressMetrics()
         self._gate: Gate
         self._warming: asyncio.Task[None] | None = None
+        self._seeding: asyncio.Task[None] | None = None
 
     def __serve_build_asgi_app__(self) -> Gate:  # Serve's own hook
         """Build the ASGI app in the replica; Serve calls this before the first reconfigure."""
@@ -108,6 +110,8 @@ class Ingress:
             on_cache=self._metrics.cache,
         )
         self._warming = asyncio.create_task(self._warm_up())
+        # Beside the warm-up: a database that is down keeps nobody from being ready.
+        self._seeding = asyncio.create_task(self.answers.library.seed(self._keys or [DEFAULT_ACCOUNT]))
 
     async def _warm_up(self) -> None:
         while self.not_ready:
@@ -141,6 +145,7 @@ def create_api(front: Front) -> FastAPI:
     )
     problems.install(api)
     _add_models(api, front)
+    add_template_routes(api, lambda: front.answers.library)
     _add_operations(api, front)
     return api
 
@@ -240,7 +245,7 @@ def _add_operations(api: FastAPI, front: Front) -> None:
     async def openapi() -> Response:
         return _json(document)
 
-    document = describe(api)
+    document = describe(api, TEMPLATE_BODIES)
 
 
 def _json(content: Any, status: int = HTTPStatus.OK) -> Response:

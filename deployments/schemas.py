@@ -261,11 +261,12 @@ OPTIMIZE_BODY = JsonBody(DraftToOptimize, EXAMPLE_DRAFT)
 BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY, GENERATE_BODY, OPTIMIZE_BODY)
 
 
-def describe(api: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's, with the request bodies that are read without FastAPI."""
+def describe(api: FastAPI, more: tuple[JsonBody[Any], ...] = ()) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's, with BODIES and `more`, the request bodies that are read without FastAPI."""
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     schemas = document["components"]["schemas"]
-    for body in BODIES:
+    bodies: tuple[JsonBody[Any], ...] = (*BODIES, *more)
+    for body in bodies:
         schema = body.adapter.json_schema(ref_template=REF)
         for name, definition in schema.pop("$defs", {}).items():
             schemas.setdefault(name, definition)

@@ -18,6 +18,7 @@ import asyncpg
 from pipelines.records import Degraded, Template
 from store.errors import DRIVER_ERRORS, ConnectionLost, StoreUnavailable, translate
 from store.queries import load_queries
+from store.templates import Reading, TemplateTable
 
 if TYPE_CHECKING:
     from asyncpg.pool import Pool, PoolConnectionProxy
@@ -66,6 +67,7 @@ class Store:
         self._pool = pool
         self._timeout_s = timeout_s
         self._queries = load_queries()
+        self.templates = TemplateTable(self._connection, self._queries)
 
     @classmethod
     async def connect(cls, dsn: str, *, min_size: int, max_size: int, timeout_s: float) -> Store:
@@ -139,16 +141,38 @@ class Store:
         return Claim(**found) if found else None
 
     async def seed_templates(self, templates: Sequence[Template], account_id: str = "default") -> int:
-        """Insert or update templates by account, language and name; return how many were new or changed.
+        """Bring the bundled templates of an account up to date; return how many were new, changed or withdrawn.
 
-        success_rate, usage_count and unchanged rows are left alone.
+        Withdrawn are bundled ones that are not among `templates`; they come back with a release that ships them. What
+        the account changed or archived itself, what was learned, and unchanged rows are left alone.
         """
         if not templates:
             return 0
         columns = list(zip(*map(astuple, templates), strict=True))[:7]
-        async with self._connection() as connection:
+        async with self._transaction() as connection:
+            await connection.execute(self._queries["lock_templates"], account_id)
             changed: int = await connection.fetchval(self._queries["seed_templates"], *columns, account_id)
         return changed
+
+    async def save_metrics(self, rows: Sequence[Reading]) -> int:
+        """Store readings and, in the same transaction, what the templates of their accounts achieved by them.
+
+        A reading whose account, post and moment are stored already is left alone; returns how many were new. A
+        template that the account does not have is refused. The cost grows with the posts of the account, whose median
+        engagement rate decides what a success is.
+        """
+        if not rows:
+            return 0
+        columns = list(zip(*map(astuple, rows), strict=True))
+        accounts = sorted({row.account_id for row in rows})
+        async with self._transaction() as connection:
+            # Before the insert: who waits here then sees all that the others committed.
+            for account_id in accounts:
+                await connection.execute(self._queries["lock_templates"], account_id)
+            saved: int = await connection.fetchval(self._queries["save_metrics"], *columns)
+            for account_id in accounts if saved else ():
+                await connection.execute(self._queries["update_outcomes"], account_id)
+        return saved
 
     async def counts(self) -> dict[str, int]:
         """Return table -> rows, exact and committed; the cost does not grow with the tables."""
@@ -160,6 +184,21 @@ class Store:
             await connection.prepare(self._queries["save_queries"])
 
     @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
+        async with self._connection() as connection:
+            try:
+                await connection.execute("BEGIN")
+                yield connection
+                await connection.execute("COMMIT")
+            except asyncpg.PostgresError:
+                await connection.execute("ROLLBACK")
+                raise
+            except BaseException:
+                # Out of time or left alone: a server that hangs would not answer a rollback either.
+                connection.terminate()
+                raise
+
+    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
         connection = None
         try:
@@ -169,7 +208,9 @@ class Store:
         except DRIVER_ERRORS as error:
             if isinstance(error, TimeoutError) and connection is not None:
                 # Its state is unknown, and asking a server that hangs to cancel would take as long again.
-                connection.terminate()
+                # A transaction has done so already.
+                with suppress(asyncpg.InterfaceError):
+                    connection.terminate()
             translated = translate(error)
             if isinstance(translated, ConnectionLost):
                 # The others of the pool are likely to be of no use either.

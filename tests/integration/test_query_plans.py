@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from store.queries import load_queries
 
 BODY = b"{}"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ACCOUNT_AND_ID = "content_templates_account_id_id_key"
 ROW = ("default", "text", BODY, BODY, 1.0, "", BODY)
 FILL = """
 INSERT INTO analyzed_queries (id, account_id, query_text, request, analysis_result, model_versions, created_at)
@@ -20,7 +23,7 @@ INSERT INTO content_templates (account_id, template_name, template_content, temp
 SELECT 'account' || n % 20, 'name' || n, 'content', 'type', 'en', n / 10000.0 FROM generate_series(1, 10000) n;
 INSERT INTO performance_metrics (account_id, post_id, template_id, engagements, retweets, likes, captured_at,
     recorded_at)
-SELECT 'account' || n % 20, 'post' || n, (SELECT min(id) FROM content_templates) + n % 1000, 0, 0, 0, now(),
+SELECT 'account' || n % 20, 'post' || n, (SELECT min(id) FROM content_templates) + (n - 1) % 1000, 0, 0, 0, now(),
     now() - n * interval '1 minute' FROM generate_series(1, 10000) n;
 INSERT INTO audience_analysis (account_id, audience_segment)
 SELECT 'account' || n % 20, 'segment' || n FROM generate_series(1, 10000) n;
@@ -36,6 +39,19 @@ STATEMENTS = {
     ),
     "find_claim": (("account1", "key1"), {"idempotency_keys_pkey"}),
     "seed_templates": ((*[["x"]] * 7, "account1"), {"content_templates_account_id_language_template_name_key"}),
+    "list_templates": (("account1", 5000, "en", None, None, None, "own", False, 50), {ACCOUNT_AND_ID}),
+    "find_template": (("account1", 1), {ACCOUNT_AND_ID}),
+    "active_templates": (("account1",), set()),
+    "create_template": (("account1", *["x"] * 7), set()),
+    "replace_template": (("account1", 1, *["x"] * 7, 1), {ACCOUNT_AND_ID}),
+    "archive_template": (("account1", 1), {ACCOUNT_AND_ID}),
+    "save_metrics": (
+        (["account1"], ["post"], [1], [9], [1], [1], [1], [1], [1], [1.0], [NOW]),
+        {"performance_metrics_account_id_post_id_captured_at_key"},
+    ),
+    "update_outcomes": (("account1",), set()),
+    "template_success": (("account1", 1), {ACCOUNT_AND_ID}),
+    "template_series": (("account1", 1, NOW, None, "day"), set()),
 }
 LOOKUPS = {
     "idx_queries_created_at": "FROM analyzed_queries WHERE account_id = 'account1' ORDER BY created_at DESC LIMIT 20",

@@ -60,6 +60,10 @@ BAD = [
     ("content_templates", "success_rate", "1.000001"),
     ("content_templates", "success_rate", "-0.1"),
     ("content_templates", "usage_count", "-1"),
+    ("content_templates", "success_lower_bound", "1.000001"),
+    ("content_templates", "success_lower_bound", "-0.1"),
+    ("content_templates", "origin", "'stolen'"),
+    ("content_templates", "version", "0"),
     ("performance_metrics", "post_id", "''"),
     ("performance_metrics", "impressions", "-1"),
     ("performance_metrics", "engagements", "-1"),
@@ -134,6 +138,13 @@ async def test_a_later_reading_of_the_same_post_is_a_row_of_its_own(connection: 
 async def test_a_reading_cannot_point_at_a_template_that_does_not_exist(connection: asyncpg.Connection) -> None:
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await connection.execute(insert("performance_metrics", template_id="12345"))
+
+
+async def test_a_reading_cannot_point_at_a_template_of_another_account(connection: asyncpg.Connection) -> None:
+    template = await connection.fetchval(insert("content_templates", account_id="'another'"))
+
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await connection.execute(insert("performance_metrics", template_id=str(template)))
 
 
 async def test_a_template_with_readings_cannot_be_deleted(connection: asyncpg.Connection) -> None:

@@ -1,0 +1,225 @@
+"""The rows of content_templates as an account sees them, and the readings that say what they achieved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipelines.records import Intent, Language, Objective, Template, Tone
+
+if TYPE_CHECKING:
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+Origin = Literal["bundled", "own"]
+Bucket = Literal["day", "week"]
+# What RowRefused names when an account has another template of that language and name, archived or not.
+UNIQUE_NAME = "content_templates_account_id_language_template_name_key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTemplate:
+    """One template of an account and what it achieved.
+
+    `usage_count` posts have an outcome; `success_rate` in [0, 1] is the share of those with a known engagement rate
+    that beat the account's median post, `success_lower_bound` the lower end of its 95 % Wilson interval; both are None
+    before any. `version` grows with every change of the content.
+    """
+
+    id: int
+    name: str
+    type: str
+    language: Language
+    objective: Objective | None
+    tone: Tone | None
+    intent: Intent | None
+    content: str
+    origin: Origin
+    version: int
+    usage_count: int
+    success_rate: float | None
+    success_lower_bound: float | None
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which templates to list: None is any; those with an id up to `after` and archived ones are left out."""
+
+    after: int = 0
+    language: Language | None = None
+    objective: Objective | None = None
+    tone: Tone | None = None
+    intent: Intent | None = None
+    origin: Origin | None = None
+    archived: bool = False
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The counts of one post at one moment; None is unknown. Engagement = likes + retweets.
+
+    `template_id` is what wrote the post, where a template did; `viral_score` in [0, 100] what was predicted for it.
+    """
+
+    account_id: str
+    post_id: str
+    template_id: int | None = None
+    impressions: int | None
+    engagements: int
+    clicks: int | None = None
+    retweets: int
+    likes: int
+    replies: int | None = None
+    viral_score: float | None = None
+    captured_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Sums over posts, each at its latest reading of the span.
+
+    `impressions` is None where none are known. `rate` in [0, 1] is engagements per impression of the
+    `posts_with_impressions`, `interval` its 95 % Wilson interval. Readings with more engagements than impressions are
+    `suspect_readings` and nothing else.
+    """
+
+    posts: int
+    posts_with_impressions: int
+    impressions: int | None
+    engagements: int
+    rate: float | None
+    interval: tuple[float, float] | None
+    suspect_readings: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketOutcome(Outcome):
+    """The posts whose latest reading lies in the day or week (from Monday) that starts at `start`, UTC."""
+
+    start: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """What a template achieved: its successes over all time as in StoredTemplate, `totals` and `series` over a span."""
+
+    usage_count: int
+    success_rate: float | None
+    success_interval: tuple[float, float] | None
+    totals: Outcome
+    series: tuple[BucketOutcome, ...]
+
+
+class TemplateTable:
+    """Reads and changes the templates of one account at a time; an id of another account is unknown.
+
+    Raises what Store's methods raise.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], AbstractAsyncContextManager[PoolConnectionProxy[asyncpg.Record]]],
+        queries: dict[str, str],
+    ) -> None:
+        self._connect = connect
+        self._queries = queries
+
+    async def page(self, account_id: str, wanted: Filter) -> tuple[StoredTemplate, ...]:
+        """Return up to `wanted.limit` templates by ascending id."""
+        after, *filters = astuple(wanted)
+        return await self._fetch("list_templates", account_id, after, *filters)
+
+    async def active(self, account_id: str) -> tuple[StoredTemplate, ...]:
+        """Return every template that is not archived."""
+        return await self._fetch("active_templates", account_id)
+
+    async def find(self, account_id: str, template_id: int) -> StoredTemplate | None:
+        """Return a template, archived or not."""
+        return await self._fetch_one("find_template", account_id, template_id)
+
+    async def create(self, account_id: str, template: Template) -> StoredTemplate:
+        """Store a template of the account's own; refused by UNIQUE_NAME where language and name are taken."""
+        (created,) = await self._fetch("create_template", account_id, *astuple(template)[:7])
+        return created
+
+    async def replace(
+        self, account_id: str, template_id: int, template: Template, version: int
+    ) -> StoredTemplate | None:
+        """Replace a template, which is the account's own from then on; refused as in create.
+
+        Returns None, and changes nothing, where it is unknown, archived or no longer at `version`.
+        """
+        return await self._fetch_one("replace_template", account_id, template_id, *astuple(template)[:7], version)
+
+    async def archive(self, account_id: str, template_id: int) -> bool:
+        """Take a template out of use and keep what it achieved; return whether there is one."""
+        async with self._connect() as connection:
+            found = await connection.fetchval(self._queries["archive_template"], account_id, template_id)
+        return found is not None
+
+    async def performance(
+        self, account_id: str, template_id: int, since: datetime | None, until: datetime | None, bucket: Bucket
+    ) -> Performance | None:
+        """Return what a template achieved by readings from `since` on and before `until`, or None if it is unknown."""
+        async with self._connect() as connection:
+            success = await connection.fetchrow(self._queries["template_success"], account_id, template_id)
+            if success is None:
+                return None
+            rows = await connection.fetch(
+                self._queries["template_series"], account_id, template_id, since, until, bucket
+            )
+        *series, totals = rows
+        return Performance(
+            usage_count=success["usage_count"],
+            success_rate=success["success_rate"],
+            success_interval=_interval(success),
+            totals=Outcome(**_outcome(totals)),
+            series=tuple(BucketOutcome(start=row["start"], **_outcome(row)) for row in series),
+        )
+
+    async def _fetch(self, query: str, *arguments: object) -> tuple[StoredTemplate, ...]:
+        async with self._connect() as connection:
+            return tuple(_stored(row) for row in await connection.fetch(self._queries[query], *arguments))
+
+    async def _fetch_one(self, query: str, *arguments: object) -> StoredTemplate | None:
+        return next(iter(await self._fetch(query, *arguments)), None)
+
+
+def _stored(row: asyncpg.Record) -> StoredTemplate:
+    def fraction(column: str) -> float | None:
+        return None if row[column] is None else float(row[column])
+
+    return StoredTemplate(
+        id=row["id"],
+        name=row["template_name"],
+        type=row["template_type"],
+        language=row["language"],
+        objective=row["objective"],
+        tone=row["tone"],
+        intent=row["intent"],
+        content=row["template_content"],
+        origin=row["origin"],
+        version=row["version"],
+        usage_count=row["usage_count"],
+        success_rate=fraction("success_rate"),
+        success_lower_bound=fraction("success_lower_bound"),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        archived_at=row["archived_at"],
+    )
+
+
+def _outcome(row: asyncpg.Record) -> dict[str, Any]:
+    names = ("posts", "posts_with_impressions", "impressions", "engagements", "rate", "suspect_readings")
+    return {name: row[name] for name in names} | {"interval": _interval(row)}
+
+
+def _interval(row: asyncpg.Record) -> tuple[float, float] | None:
+    return None if row["low"] is None else (row["low"], row["high"])
