@@ -26,7 +26,9 @@ Result = TypeVar("Result")
 ANALYSIS_SHARE = 0.4
 WRITING_SHARE = 0.5
 LANGUAGE_MODEL_SHARE = 0.8
+FLUENCY_SHARE = 0.3
 LANGUAGE_MODEL = "generator.lm"
+FLUENCY = "generator.fluency"
 WORDING = "viral_predictor.wording"
 WARM_UP_TEXT = "Our new running shoes are here. Which color would you wear?"
 
@@ -101,6 +103,9 @@ class Stages:
         self.language_model: MicroBatcher[Brief, list[Proposal]] = stage(
             "generator", handles.generator.generate, configs.language_model, _brief_bytes, LANGUAGE_MODEL
         )
+        self.fluency: MicroBatcher[tuple[str, str | None], float | None] = stage(
+            "generator", handles.generator.score, configs.fluency, _text_bytes, FLUENCY
+        )
         self.viral_predictor: MicroBatcher[Draft, Prediction] = stage(
             "viral_predictor", handles.viral_predictor.predict, configs.viral_predictor, _draft_bytes
         )
@@ -115,6 +120,7 @@ class Stages:
             (self.sentiment, configs.sentiment),
             (self.templates, configs.templates),
             (self.language_model, configs.language_model),
+            (self.fluency, configs.fluency),
             (self.viral_predictor, configs.viral_predictor),
             (self.wording, configs.wording),
         ):
@@ -183,6 +189,11 @@ class RequestStages:
     async def generate(self, brief: Brief) -> list[Proposal]:
         """Let the language model write; see pipelines.generator."""
         return await self._timed(self.stages.language_model, brief, LANGUAGE_MODEL_SHARE)
+
+    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
+        """Score how texts read; None where the critic cannot answer: that costs the ranking one of its reasons."""
+        scores = await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
+        return [None if isinstance(score, ModelUnavailable) else score for score in scores]
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts; raises where a single one of them has no score."""

@@ -52,6 +52,9 @@ class Models(Protocol):
     async def generate(self, brief: Brief) -> list[Proposal]:
         """Let the language model write for a brief."""
 
+    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
+        """Score how texts read, in nats a token, in their order; None where nobody can say."""
+
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts, in their order."""
 
