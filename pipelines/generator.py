@@ -1,7 +1,7 @@
 """Writes candidates for a brief: by templates, and by a language model where one is configured; scores how they read.
 
-What a model writes is not trusted: it is cut to one tweet, and a fact that the query does not hold rejects it. torch
-and transformers are imported for a local language model and, at its first score, for the critic; templates need neither.
+What a model writes is not trusted: it is cut to one tweet, and a fact that the query does not hold rejects it.
+Templates need neither torch nor transformers: a local language model loads them, and the critic at its first score.
 """
 
 from __future__ import annotations
