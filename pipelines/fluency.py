@@ -91,11 +91,15 @@ class FluencyCritic:
         log-odds ratio (log p_LM - log p_unigram) / tokens (Pauls and Klein 2012; Lau, Clark and Lappin 2017,
         doi:10.1111/cogs.12414). What comes after the model's last position is not read.
         """
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return self.score_tokens([encoding.ids for encoding in encoded])
+
+    def score_tokens(self, texts: Sequence[Sequence[int]]) -> list[float]:
+        """Return the scores of texts whose token ids are known, without end tokens; see score."""
         import torch  # noqa: PLC0415
 
         most = self._model.config.n_positions
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-        tokens = [[self._end, *ids, self._end][: most + 1] for ids in encoded]
+        tokens = [[self._end, *ids, self._end][: most + 1] for ids in texts]
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
         scores = [0.0] * len(tokens)
         with torch.inference_mode():

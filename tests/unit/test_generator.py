@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import ModelMissing
+from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator import Generator, one_tweet
-from pipelines.records import Brief, Entity, Proposal
+from pipelines.language_model import LONG_ENOUGH, LanguageModel, Sampler
+from pipelines.records import Brief, Proposal
 from pipelines.templates import realise
 from pipelines.tweets import is_valid, weighted_length
-from tests.checkpoints import LESSONS, make_tokenizer, save_model
+from tests.checkpoints import LESSONS, make_tokenizer, save_critic, save_model
 
 BRIEF = Brief(query="coffee subscription", language="en", keywords=("coffee subscription",), n=4, seed=1)
 
@@ -36,22 +37,29 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    return Generator(save_model(tmp_path_factory.mktemp("trained"), chat=False, steps=80))
+    return Generator(LanguageModel(save_model(tmp_path_factory.mktemp("trained"), chat=False, steps=80)))
 
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    return Generator(save_model(tmp_path_factory.mktemp("untrained"), chat=False, steps=0), temperature=2.0)
+    folder = save_model(tmp_path_factory.mktemp("untrained"), chat=False, steps=0)
+    return Generator(LanguageModel(folder), temperature=2.0)
 
 
 @pytest.fixture(scope="module")
 def instructable(tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    return Generator(save_model(tmp_path_factory.mktemp("instructable"), chat=True, steps=0))
+    return Generator(LanguageModel(save_model(tmp_path_factory.mktemp("instructable"), chat=True, steps=0)))
 
 
 def prompt_of(generator: Generator, brief: Brief) -> str:
-    model: Any = generator._model
+    model: Any = generator._writer
     return str(model._prompt(brief))
+
+
+def texts_of(generator: Generator, *briefs: Brief, max_seconds: float = 60) -> list[list[str]]:
+    """The texts that a local model wrote for each brief."""
+    written = generator.generate(briefs, max_seconds=max_seconds)
+    return [[proposal.text for proposal in proposals] for proposals in written]  # type: ignore[union-attr]
 
 
 def test_without_a_language_model_the_setting_to_set_is_named() -> None:
@@ -61,14 +69,14 @@ def test_without_a_language_model_the_setting_to_set_is_named() -> None:
 
 def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        Generator(str(tmp_path / "nowhere"))
+        LanguageModel(str(tmp_path / "nowhere"))
 
 
 def test_a_tokenizer_that_can_neither_pad_nor_end_is_refused(tmp_path: Path) -> None:
     folder = save_model(tmp_path, chat=False, steps=0)
     make_tokenizer(chat=False, end=None).save_pretrained(folder)
     with pytest.raises(ValueError, match="neither a padding nor an end token"):
-        Generator(folder)
+        LanguageModel(folder)
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "“”", "\ufeff", "\ufffd", "x" * 400])
@@ -105,18 +113,22 @@ def test_templates_are_written_for_each_brief_in_order() -> None:
     assert Generator().write([BRIEF, spanish]) == [realise(BRIEF), realise(spanish)]
 
 
-def test_templates_load_neither_torch_nor_transformers() -> None:
+def test_templates_load_no_model_library_even_where_a_critic_waits(tmp_path: Path) -> None:
     script = (
-        "import sys; from pipelines.generator import Generator; from pipelines.records import Brief; "
-        "Generator().write([Brief(query='tea', language='en', keywords=('tea',))]); "
-        "print({'torch', 'transformers'} & sys.modules.keys())"
+        "import sys; from pathlib import Path; from pipelines.generator import Generator; "
+        "from pipelines.records import Brief; import deployments.generator; "
+        f"generator = Generator(critic=Path({str(save_critic(tmp_path))!r})); "
+        "generator.write([Brief(query='tea', language='en', keywords=('tea',))]); "
+        "heavy = {'torch', 'transformers', 'openai', 'anthropic'}; print(heavy & sys.modules.keys()); "
+        "generator.score([('tea', 'en')]); print('torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "set()"
+    assert run.stdout.split() == ["set()", "True"]
 
 
 def test_the_model_writes_distinct_whole_tweets_without_the_prompt(trained: Generator) -> None:
     [proposals] = trained.generate([BRIEF], max_seconds=60)
+    assert not isinstance(proposals, ModelUnavailable)
     known = {lesson.strip() for lesson in LESSONS}
     assert 1 <= len(proposals) <= 4
     assert {proposal.text for proposal in proposals} <= known
@@ -126,8 +138,7 @@ def test_the_model_writes_distinct_whole_tweets_without_the_prompt(trained: Gene
 
 def test_whatever_an_untrained_model_writes_is_valid(untrained: Generator) -> None:
     briefs = [replace(BRIEF, seed=seed, n=8) for seed in range(4)]
-    written = untrained.generate(briefs, max_seconds=60)
-    texts = [proposal.text for proposals in written for proposal in proposals]
+    texts = [text for texts in texts_of(untrained, *briefs) for text in texts]
     assert texts
     assert all(map(is_valid, texts))
     assert not any("Topic:" in text for text in texts)
@@ -146,17 +157,17 @@ def test_a_batch_answers_like_single_calls(untrained: Generator) -> None:
 
 
 def test_temperature_and_top_p_decide_how_much_varies(untrained: Generator) -> None:
-    wide = untrained.generate([replace(BRIEF, n=8)], max_seconds=60)[0]
+    [wide] = texts_of(untrained, replace(BRIEF, n=40))
     narrow = copy(untrained)
     narrow.top_p = 1e-9
-    assert len(narrow.generate([replace(BRIEF, n=8)], max_seconds=60)[0]) <= 1 < len(wide)
+    [alike] = texts_of(narrow, replace(BRIEF, n=40))
+    assert len(alike) <= 1 < len(wide)
     assert narrow.version != untrained.version
 
 
 def test_a_text_of_4000_characters_fits_the_model(trained: Generator) -> None:
     long = replace(BRIEF, query="coffee 😀 " * 440, keywords=("coffee " * 100,) * 9)
-    [proposals] = trained.generate([long], max_seconds=60)
-    assert all(is_valid(proposal.text) for proposal in proposals)
+    assert all(map(is_valid, texts_of(trained, long)[0]))
 
 
 def test_when_the_time_is_over_what_is_written_stays_and_the_rest_is_empty(untrained: Generator) -> None:
@@ -169,13 +180,18 @@ def test_when_the_time_is_over_what_is_written_stays_and_the_rest_is_empty(untra
     assert untrained.generate([BRIEF], max_seconds=0) == [[]]
 
 
-def test_a_link_or_handle_that_is_not_the_authors_rejects_a_candidate(tmp_path: Path) -> None:
-    generator = Generator(save_model(tmp_path, chat=False, steps=60, lessons=[" Ask @coffeebot for coffee.\n"]))
-    own = replace(BRIEF, entities=(Entity("@coffeebot", "MENTION", 0, 10),))
-    assert generator.generate([BRIEF], max_seconds=60) == [[]]
-    assert [proposal.text for proposal in generator.generate([own], max_seconds=60)[0]] == [
-        "Ask @coffeebot for coffee."
-    ]
+def test_a_fact_that_is_not_the_authors_rejects_a_candidate(tmp_path: Path) -> None:
+    folder = save_model(tmp_path, chat=False, steps=60, lessons=[" Ask @coffeebot for 3 coffees on Monday.\n"])
+    generator = Generator(LanguageModel(folder))
+    some = replace(BRIEF, query="coffee subscription @coffeebot Monday")
+    own = replace(BRIEF, query="coffee subscription @coffeebot 3 Monday")
+    briefs = [replace(brief, n=8) for brief in (BRIEF, some, own)]
+    said = generator._writer.complete(briefs, temperature=0.8, top_p=0.95, max_seconds=60)  # type: ignore[union-attr]
+    assert all(any("3" in completion.text for completion in completions) for completions in said)  # type: ignore[union-attr]
+    nothing, without_number, everything = map(str, texts_of(generator, *briefs))
+    assert not any(fact in nothing for fact in ("@coffeebot", "3", "Monday"))
+    assert "3" not in without_number
+    assert "Ask @coffeebot for 3 coffees on Monday." in everything
 
 
 def test_the_authors_text_is_data_in_the_users_message(instructable: Generator) -> None:
@@ -189,8 +205,8 @@ def test_the_authors_text_is_data_in_the_users_message(instructable: Generator) 
 
 
 def test_an_instruct_model_writes_valid_tweets(instructable: Generator) -> None:
-    written = instructable.generate([BRIEF, replace(BRIEF, language="es")], max_seconds=60)
-    assert all(is_valid(proposal.text) for proposals in written for proposal in proposals)
+    written = texts_of(instructable, *(replace(BRIEF, n=20, language=language) for language in ("en", "es")))
+    assert all(is_valid(text) for texts in written for text in texts)
     assert any(written)
 
 
@@ -202,3 +218,27 @@ def test_a_base_model_cannot_be_ended_by_the_authors_text(trained: Generator) ->
 
 def test_the_version_tells_generators_apart(trained: Generator, instructable: Generator) -> None:
     assert len({Generator().version, trained.version, instructable.version}) == 3
+
+
+def test_a_long_completion_ends_with_the_sentence_that_makes_it_long_enough(tmp_path: Path) -> None:
+    lesson = " Good coffee for you." * 12
+    model = LanguageModel(save_model(tmp_path, chat=False, steps=80, lessons=[lesson]))
+    [[completion]] = model.complete([replace(BRIEF, n=1)], temperature=0.01, top_p=0.5, max_seconds=60)
+    assert completion.finished
+    assert completion.text.endswith(".")
+    assert LONG_ENOUGH <= weighted_length(completion.text.strip()) < LONG_ENOUGH + 40
+
+
+def test_each_row_draws_from_its_own_distribution_and_seed() -> None:
+    import torch
+
+    logits = torch.tensor([[0.0, 1.0, 2.0], [9.0, 0.0, 0.0], [0.0, 1.0, 2.0]])
+    seeds = [f"{number}" for number in range(2000)]
+    drawn = Sampler(seeds, 1.0, 1.0).draw(range(2000), logits[:1].expand(2000, 3))
+    assert torch.bincount(drawn).div(2000).tolist() == pytest.approx(logits[0].softmax(-1).tolist(), abs=0.04)
+    assert Sampler(["a", "b", "a"], 1.0, 1.0).draw([0, 1, 2], logits).tolist()[1] == 0
+    assert (
+        Sampler(["a", "b"], 1.0, 1.0).draw([1], logits[:1]).tolist()
+        == Sampler(["b"], 1.0, 1.0).draw([0], logits[:1]).tolist()
+    )
+    assert set(Sampler(seeds, 1.0, 0.5).draw(range(2000), logits[:1].expand(2000, 3)).tolist()) == {2}

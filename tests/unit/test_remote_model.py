@@ -265,8 +265,7 @@ def test_the_query_arrives_as_data_and_the_instruction_apart_from_it(provider: P
         assert "Tone: bold. Goal: sales." in told
         assert "tea" not in told
         assert KEY not in json.dumps(body)
-        sent = headers["authorization"] if provider == "openai" else headers["x-api-key"]
-        assert sent == (f"Bearer {KEY}" if provider == "openai" else KEY)
+        assert headers["authorization"] == f"Bearer {KEY}"
 
 
 @providers
