@@ -26,7 +26,9 @@ from tests.checkpoints import save_critic
 
 RESULT = ROOT / "tests" / "benchmarks" / "results" / "generation.json"
 SIZES = {
-    "bundled": transformers.GPT2Config(vocab_size=8192, n_embd=320, n_layer=6, n_head=5, n_positions=256),
+    "bundled": transformers.GPT2Config(
+        vocab_size=8192, n_embd=320, n_layer=6, n_head=5, n_positions=256, bos_token_id=0, eos_token_id=0
+    ),
     "gpt2": transformers.GPT2Config(),
 }
 BATCHES = (1, 4, 8)
@@ -118,11 +120,11 @@ def int8(model: Any) -> Any:
 
 
 def time_in_turns(ways: dict[str, Callable[[], Any]], until: float) -> dict[str, list[float]]:
-    """Milliseconds of every way in every round, after one call of each that does not count; stops a round at `until`."""
+    """Milliseconds of every way in every round, after a first call that does not count."""
     for way in list(ways):
         try:
             ways[way]()
-        except Exception as error:  # a compiler may be missing
+        except Exception as error:  # noqa: BLE001  # a compiler may be missing
             print(f"{way} does not run here: {type(error).__name__}", flush=True)
             del ways[way]
     times: dict[str, list[float]] = {way: [] for way in ways}
@@ -196,8 +198,7 @@ def scoring(started: float) -> list[dict[str, Any]]:
 
 def table(result: dict[str, Any]) -> str:
     lines = [
-        f"{PROMPT_TOKENS} tokens of prompt, {NEW_TOKENS} new ones, {result['threads']} threads, "
-        f"{result['fast_dtype']} is fast here",
+        f"{PROMPT_TOKENS} + {NEW_TOKENS} tokens, {result['threads']} threads; fast here: {result['fast_dtype']}",
         "",
         "| size | candidates | way | ms (range) | ms a candidate | tokens/s | to generate |",
         "|---|---|---|---|---|---|---|",

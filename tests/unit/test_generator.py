@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator import Generator, one_tweet
-from pipelines.language_model import LONG_ENOUGH, LanguageModel, Sampler
+from pipelines.language_model import LONG_ENOUGH, Completion, LanguageModel, Sampler
 from pipelines.records import Brief, Proposal
 from pipelines.templates import realise
 from pipelines.tweets import is_valid, weighted_length
@@ -49,6 +49,18 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Generator:
 @pytest.fixture(scope="module")
 def instructable(tmp_path_factory: pytest.TempPathFactory) -> Generator:
     return Generator(LanguageModel(save_model(tmp_path_factory.mktemp("instructable"), chat=True, steps=0)))
+
+
+class Saying:
+    """A writer that says the same to every brief."""
+
+    version = "saying"
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def complete(self, briefs: Sequence[Brief], **_: float) -> list[list[Completion]]:
+        return [[Completion(text, finished=True) for text in self.texts] for _ in briefs]
 
 
 def prompt_of(generator: Generator, brief: Brief) -> str:
@@ -180,18 +192,21 @@ def test_when_the_time_is_over_what_is_written_stays_and_the_rest_is_empty(untra
     assert untrained.generate([BRIEF], max_seconds=0) == [[]]
 
 
-def test_a_fact_that_is_not_the_authors_rejects_a_candidate(tmp_path: Path) -> None:
-    folder = save_model(tmp_path, chat=False, steps=60, lessons=[" Ask @coffeebot for 3 coffees on Monday.\n"])
-    generator = Generator(LanguageModel(folder))
-    some = replace(BRIEF, query="coffee subscription @coffeebot Monday")
-    own = replace(BRIEF, query="coffee subscription @coffeebot 3 Monday")
-    briefs = [replace(brief, n=8) for brief in (BRIEF, some, own)]
-    said = generator._writer.complete(briefs, temperature=0.8, top_p=0.95, max_seconds=60)  # type: ignore[union-attr]
-    assert all(any("3" in completion.text for completion in completions) for completions in said)  # type: ignore[union-attr]
-    nothing, without_number, everything = map(str, texts_of(generator, *briefs))
-    assert not any(fact in nothing for fact in ("@coffeebot", "3", "Monday"))
-    assert "3" not in without_number
-    assert "Ask @coffeebot for 3 coffees on Monday." in everything
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("Coffee at https://evil.example/now.", "coffee subscription"),
+        ("Ask @coffeebot for coffee.", "coffee subscription @coffee"),
+        ("Coffee is 50% off.", "coffee subscription, 5% off"),
+        ("Coffee comes on Monday.", "coffee comes on Tuesday"),
+        ("Coffee has never been better.", "coffee subscription"),
+    ],
+)
+def test_a_fact_that_is_not_the_authors_rejects_a_candidate(said: str, query: str) -> None:
+    writer = Saying(said, "Good coffee for you.")
+    brief = replace(BRIEF, query=query)
+    assert texts_of(Generator(writer), brief) == [["Good coffee for you."]]
+    assert texts_of(Generator(writer), replace(brief, query=f"{query}. {said}")) == [[said, "Good coffee for you."]]
 
 
 def test_the_authors_text_is_data_in_the_users_message(instructable: Generator) -> None:
