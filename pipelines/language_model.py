@@ -13,6 +13,7 @@ import random
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -250,16 +251,20 @@ def forward(model: Any, tokens: torch.Tensor, mask: torch.Tensor, cache: Any) ->
     """
     places = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
     optional = {"position_ids": places, "logits_to_keep": 1}
-    known = inspect.signature(model.forward).parameters.keys() & optional.keys()
     output = model(
         input_ids=tokens,
         attention_mask=mask,
         past_key_values=cache,
         use_cache=True,
-        **{name: optional[name] for name in known},
+        **{name: optional[name] for name in _known(type(model)) & optional.keys()},
     )
     logits: torch.Tensor = output.logits[:, -1]
     return logits
+
+
+@lru_cache(maxsize=16)
+def _known(architecture: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(architecture.forward).parameters)
 
 
 def fast_dtype(device: str) -> torch.dtype:
