@@ -121,4 +121,5 @@ class FluencyCritic:
         logits = self._model(input_ids=rows[:, :-1], use_cache=False).logits.float()
         log_p = -torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
         read = torch.arange(longest - 1, device=self._device) < counts[:, None]
-        return ((log_p - self._unigrams[targets]) * read).sum(dim=-1) / counts
+        scores: torch.Tensor = ((log_p - self._unigrams[targets]) * read).sum(dim=-1) / counts
+        return scores
