@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import orjson
@@ -20,8 +20,10 @@ from deployments.problems import Problem
 from deployments.settings import IngressConfig
 from deployments.stages import RequestStages, Stages
 from pipelines import optimize
+from pipelines.candidates import Engines
 from pipelines.errors import ModelUnavailable
-from pipelines.records import Degraded, Query
+from pipelines.policy import Policy
+from pipelines.records import Degraded, DraftToOptimize, Generated, Optimized, Query, Template
 from store.cache import Cache, cache_key
 from store.errors import StoreUnavailable
 from store.postgres import AnalyzedQuery, Claim, Store
@@ -76,14 +78,14 @@ class Answers:
         cache: Cache,
         config: IngressConfig,
         *,
-        language_model: bool,
+        engines: Engines,
         on_cache: Callable[[str], None],
     ) -> None:
         self.stages = stages
         self.store = store
         self.cache = cache
         self.config = config
-        self.language_model = language_model
+        self.engines = replace(engines, policy=Policy(config.policy))
         self._on_cache = on_cache
         self._shared = SharedCalls()
         self._writes: MicroBatcher[AnalyzedQuery, bool] = MicroBatcher(
@@ -101,6 +103,7 @@ class Answers:
     def reconfigure(self, config: IngressConfig) -> None:
         """Apply a new user_config while serving."""
         self.config = config
+        self.engines = replace(self.engines, policy=Policy(config.policy))
         self.stages.reconfigure(config.stages)
         self._writes.limits = config.stages.store.limits()
 
@@ -110,17 +113,40 @@ class Answers:
         Raises:
             Problem: 422 for `engine: lm` without a language model, or an idempotency key that had another body.
         """
-        if query.engine == "lm" and not self.language_model:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "engine: lm needs a language model: set args.language_model in serve_config.yaml.",
-                errors=[{"field": "engine", "message": "no language model is configured; use auto or templates"}],
-            )
+        self._refuse_what_nobody_writes(query)
         request = orjson.dumps(query, option=orjson.OPT_SORT_KEYS)
         if idempotency_key is None:
             row, computed = await self._row(query, account, request)
             return _response(row.id, computed, persisted=await self._persist(row))
         return await self._answer_once(query, account, request, idempotency_key)
+
+    async def generate(self, query: Query, account: str) -> Generated:
+        """Write candidates; nothing is stored.
+
+        Raises:
+            Problem: 422 for `engine: lm` without a language model.
+        """
+        self._refuse_what_nobody_writes(query)
+        models = self._stages_for(self._engine(query), query.latency_budget_ms)
+        return await optimize.generate(query, models, await self._engines(account))
+
+    async def optimize(self, asked: DraftToOptimize, account: str) -> Optimized:
+        """Search for a better version of a draft; nothing is stored."""
+        models = self._stages_for("templates", asked.latency_budget_ms)
+        return await optimize.optimize(asked, models, await self._engines(account))
+
+    def _refuse_what_nobody_writes(self, query: Query) -> None:
+        if query.engine == "lm" and not self.engines.language_model:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "engine: lm needs a language model: set args.language_model in serve_config.yaml.",
+                errors=[{"field": "engine", "message": "no language model is configured; use auto or templates"}],
+            )
+
+    async def _engines(self, account: str) -> Engines:
+        """What writes for an account: its own templates."""
+        templates = await self.library.templates(account)
+        return replace(self.engines, templates=templates) if templates else self.engines
 
     async def _answer_once(self, query: Query, account: str, request: bytes, key: str) -> bytes:
         """Compute and store under an idempotency key, or return what an equal request got before."""
@@ -140,8 +166,9 @@ class Answers:
         return _replayed(earlier, request_hash) if earlier else response
 
     async def _row(self, query: Query, account: str, request: bytes) -> tuple[AnalyzedQuery, Computed]:
-        key = cache_key(account, ROUTE, self.stages.model_versions, request)
-        computed = await self._shared.run(key, lambda: self._cached(key, query))
+        engines = await self._engines(account)
+        key = cache_key(account, ROUTE, self.stages.model_versions | _library_version(engines.templates), request)
+        computed = await self._shared.run(key, lambda: self._cached(key, query, engines))
         row = AnalyzedQuery(
             id=uuid_utils.compat.uuid7(),
             account_id=account,
@@ -154,28 +181,36 @@ class Answers:
         )
         return row, computed
 
-    async def _cached(self, key: str, query: Query) -> Computed:
-        engine = "lm" if query.engine != "templates" and self.language_model else "templates"
+    def _engine(self, query: Query) -> Literal["templates", "lm"]:
+        """Which engine decides what a query costs: the language model where it writes or reads, else templates."""
+        asked = query.engine != "templates" and (self.engines.language_model or self.engines.fluency_floor is not None)
+        return "lm" if asked else "templates"
+
+    async def _cached(self, key: str, query: Query, engines: Engines) -> Computed:
+        engine = self._engine(query)
         if engine not in self.config.cache_engines:
-            return await self._compute(query, engine)
+            return await self._compute(query, engine, engines)
         if body := await self.cache.get(key):
             self._on_cache("hit")
             result = orjson.loads(body)
             return Computed(body, result["viral_score"], result["model_versions"], (), {})
         self._on_cache("miss")
-        computed = await self._compute(query, engine)
+        computed = await self._compute(query, engine, engines)
         if not computed.degraded:
             await self.cache.set(key, computed.body)
         return computed
 
-    async def _compute(self, query: Query, engine: str) -> Computed:
-        loop = asyncio.get_running_loop()
-        budget_s = self.config.language_model_deadline_s if engine == "lm" else self.config.deadline_s
-        if query.latency_budget_ms is not None:
-            budget_s = min(budget_s, query.latency_budget_ms / 1000)
-        models = self.stages.until(loop.time() + budget_s)
+    def _stages_for(self, engine: str, latency_budget_ms: int | None) -> RequestStages:
+        writes = engine == "lm" and self.engines.language_model
+        budget_s = self.config.language_model_deadline_s if writes else self.config.deadline_s
+        if latency_budget_ms is not None:
+            budget_s = min(budget_s, latency_budget_ms / 1000)
+        return self.stages.until(asyncio.get_running_loop().time() + budget_s)
+
+    async def _compute(self, query: Query, engine: str, engines: Engines) -> Computed:
+        models = self._stages_for(engine, query.latency_budget_ms)
         noted = time.perf_counter()
-        answer = await optimize.answer(query, models, language_model=self.language_model)
+        answer = await optimize.answer(query, models, engines)
         body = orjson.dumps(
             {
                 "analysis": answer.analysis,
@@ -184,6 +219,7 @@ class Answers:
                 "viral_score": answer.viral_score,
                 "prediction": answer.prediction,
                 "model_versions": answer.model_versions,
+                "notes": answer.notes,
             }
         )
         timings_ms = {**models.timings_ms, "models": round((time.perf_counter() - noted) * 1000, 2)}
@@ -213,6 +249,13 @@ def _response(identity: UUID, computed: Computed, *, persisted: bool) -> bytes:
         }
     )
     return head[:-1] + b"," + computed.body[1:]
+
+
+def _library_version(templates: tuple[Template, ...]) -> dict[str, str]:
+    """What an account's own templates add to the key of the cache."""
+    if not templates:
+        return {}
+    return {"library": hashlib.blake2b(orjson.dumps(templates), digest_size=8).hexdigest()}
 
 
 def _replayed(claim: Claim, request_hash: bytes) -> bytes:

@@ -23,6 +23,8 @@ from deployments.process import settle
 from deployments.schemas import (
     ANALYZE_BODY,
     COMPARE_BODY,
+    GENERATE_BODY,
+    OPTIMIZE_BODY,
     PREDICT_BODY,
     QUERY_BODY,
     AnalyzeResponse,
@@ -36,7 +38,7 @@ from deployments.settings import IngressConfig
 from deployments.stages import Handles, Stages
 from pipelines import optimize
 from pipelines.errors import ModelUnavailable
-from pipelines.records import MODELS, Model
+from pipelines.records import MODELS, Generated, Model, Optimized
 from store.cache import Cache
 from store.errors import StoreUnavailable
 from store.postgres import Store
@@ -153,12 +155,24 @@ def _add_models(api: FastAPI, front: Front) -> None:
         response = await front.answers.answer(query, request.scope["account"], _idempotency_key(request))
         return _json(response)
 
+    @api.post("/generate", response_model=Generated, openapi_extra=GENERATE_BODY.openapi)
+    async def generate(request: Request) -> Response:
+        """Write tweets that could be posted as they are; nothing is stored."""
+        brief = await GENERATE_BODY.read(request)
+        return _json(await front.answers.generate(brief.as_query(), request.scope["account"]))
+
+    @api.post("/optimize", response_model=Optimized, openapi_extra=OPTIMIZE_BODY.openapi)
+    async def optimize_draft(request: Request) -> Response:
+        """Make a draft better by edits whose effect was measured; nothing is stored."""
+        asked = await OPTIMIZE_BODY.read(request)
+        return _json(await front.answers.optimize(asked, request.scope["account"]))
+
     @api.post("/analyze", response_model=AnalyzeResponse, openapi_extra=ANALYZE_BODY.openapi)
     async def analyze(request: Request) -> Response:
         """Analyze texts; nothing is stored."""
         body, errors = await ANALYZE_BODY.read_items(request)
-        models = front.answers.until_deadline()
-        analyzed = await asyncio.gather(*(optimize.analyze(text, models) for text in body.texts))
+        models, policy = front.answers.until_deadline(), front.answers.engines.policy
+        analyzed = await asyncio.gather(*(optimize.analyze(text, models, policy) for text in body.texts))
         return _json(
             AnalyzeResponse(
                 results=_in_order([analysis for analysis, _ in analyzed], {error.index for error in errors}),

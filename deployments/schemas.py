@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from annotated_types import MaxLen, MinLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -22,10 +23,17 @@ from pipelines.records import (
     Comparison,
     Degraded,
     Draft,
+    DraftToOptimize,
+    Engine,
+    History,
+    Language,
+    Moment,
+    Objective,
     Pair,
     Prediction,
     Query,
     Text,
+    Tone,
 )
 
 Body = TypeVar("Body")
@@ -57,6 +65,29 @@ class CompareRequest:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     pairs: Annotated[tuple[Pair, ...], MinLen(1), MaxLen(MAX_BATCH_ITEMS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateRequest:
+    """What to write tweets about, and how many; the rest as in a query."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    query: Text
+    n: Annotated[int, Ge(1), Le(20)] = 5
+    engine: Engine = "auto"
+    language: Language | None = None
+    objectives: Annotated[tuple[Objective, ...], MaxLen(6)] = ()
+    tone: Tone = "neutral"
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
+    posted_at: Moment | None = None
+    history: History = ()
+    latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None
+
+    def as_query(self) -> Query:
+        """The same as a query."""
+        fields = {field.name: getattr(self, field.name) for field in dataclass_fields(self) if field.name != "n"}
+        return Query(n_templates=self.n, **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +241,24 @@ EXAMPLE_PAIRS = {
         }
     ]
 }
+EXAMPLE_BRIEF = {
+    "query": "our new eco-friendly running shoes",
+    "n": 3,
+    "objectives": ["engagement"],
+    "tone": "friendly",
+    "seed": 7,
+}
+EXAMPLE_DRAFT = {
+    "draft": "WE ARE VERY HAPPY TO MAKE AN ANNOUNCEMENT!!! Our new running shoes are here. #shoes #running #new",
+    "objectives": ["engagement"],
+}
 QUERY_BODY = JsonBody(Query, EXAMPLE_QUERY)
 ANALYZE_BODY = JsonBody(AnalyzeRequest, EXAMPLE_TEXTS, items="texts")
 PREDICT_BODY = JsonBody(PredictRequest, EXAMPLE_DRAFTS, items="drafts")
 COMPARE_BODY = JsonBody(CompareRequest, EXAMPLE_PAIRS, items="pairs")
-BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY)
+GENERATE_BODY = JsonBody(GenerateRequest, EXAMPLE_BRIEF)
+OPTIMIZE_BODY = JsonBody(DraftToOptimize, EXAMPLE_DRAFT)
+BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY, GENERATE_BODY, OPTIMIZE_BODY)
 
 
 def describe(api: FastAPI) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.microbatch import Limits
+from pipelines.policy import Action, Policy
 from pipelines.remote_model import Provider
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,6 +162,14 @@ class IngressConfig(Strict):
     cache_engines: tuple[Literal["templates", "lm"], ...]
     cache_ttl_s: Annotated[int, Field(ge=1)]
     cache_timeout_s: Annotated[float, Field(gt=0, le=1)]
+    # What follows from breaking a rule of X, by rule; what is not named keeps its default, see pipelines/policy.json.
+    policy: dict[str, Action] = Field(default_factory=dict)
+
+    @field_validator("policy")
+    @classmethod
+    def _know_the_rules(cls, actions: dict[str, Action]) -> dict[str, Action]:
+        Policy(actions)
+        return actions
 
 
 class QueryAnalyzerConfig(Strict):

@@ -191,16 +191,14 @@ class RequestStages:
         return await self._timed(self.stages.language_model, brief, LANGUAGE_MODEL_SHARE)
 
     async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        """Score how texts read; None where the critic cannot answer: that costs the ranking one of its reasons."""
-        scores = await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
-        return [None if isinstance(score, ModelUnavailable) else score for score in scores]
+        """Score how texts read; raises where a single one of them got no answer. See pipelines.fluency."""
+        return _all_or_raise(
+            await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
+        )
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts; raises where a single one of them has no score."""
-        predictions = await self.predict_each(drafts)
-        if failure := next((p for p in predictions if isinstance(p, ModelUnavailable)), None):
-            raise failure
-        return predictions  # type: ignore[return-value]  # no failure among them
+        return _all_or_raise(await self.predict_each(drafts))
 
     async def predict_each(self, drafts: Sequence[Draft]) -> list[Prediction | ModelUnavailable]:
         """Score drafts; one that fails costs only its own place."""
@@ -236,6 +234,12 @@ class RequestStages:
             if isinstance(result, ModelUnavailable):
                 self.stages.watch.failed(batcher.name, type(result).__name__)
         return results
+
+
+def _all_or_raise(results: Sequence[Result | ModelUnavailable]) -> list[Result]:
+    if failure := next((result for result in results if isinstance(result, ModelUnavailable)), None):
+        raise failure
+    return list(results)  # type: ignore[arg-type]  # no failure among them
 
 
 def _text_bytes(item: tuple[str, str | None]) -> int:

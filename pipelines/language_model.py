@@ -256,7 +256,7 @@ def forward(model: Any, tokens: torch.Tensor, mask: torch.Tensor, cache: Any) ->
         attention_mask=mask,
         past_key_values=cache,
         use_cache=True,
-        **{name: optional[name] for name in _known(type(model)) & optional.keys()},
+        **{name: optional[name] for name in _known(model.__class__) & optional.keys()},
     )
     logits: torch.Tensor = output.logits[:, -1]
     return logits

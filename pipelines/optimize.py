@@ -1,4 +1,4 @@
-"""The product in one function: analyze -> write -> score -> rank.
+"""The product in one function: analyze -> write -> score -> rank; and the other calls, made of the same steps.
 
 It knows what is asked of each model, not where a model runs: `Models` is answered by the cluster in production and by
 the same classes in one process in benchmarks. A model that fails costs its own field and is named in `degraded`.
@@ -7,37 +7,41 @@ the same classes in one process in benchmarks. A model that fails costs its own 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Sequence
-from dataclasses import replace
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+from pipelines import candidates
 from pipelines.advice import Tip, advice, edits
+from pipelines.candidates import Engines, or_none
 from pipelines.errors import ModelUnavailable
+from pipelines.improve import improve
+from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
     Analysis,
     Answer,
-    Brief,
-    Candidate,
     Comparison,
     Degraded,
     Draft,
+    DraftToOptimize,
     Evidence,
+    Finding,
+    Generated,
     Language,
+    Optimized,
     Pair,
+    Post,
     Prediction,
-    Proposal,
     Query,
     Recommendation,
 )
 from pipelines.tweets import is_valid, weighted_length
 
-Result = TypeVar("Result")
 ROUNDING = 1e-9
 
 
-class Models(Protocol):
+class Models(candidates.Writers, Protocol):
     """The models as one request sees them; each call raises ModelUnavailable where it cannot answer in time."""
 
     async def analyze(self, text: str, language: str | None) -> Analysis:
@@ -45,15 +49,6 @@ class Models(Protocol):
 
     async def read(self, text: str, language: str | None) -> Affect:
         """Read sentiment, emotion, intent and risks from one text in a known language."""
-
-    async def write(self, brief: Brief) -> list[Proposal]:
-        """Fill templates for a brief."""
-
-    async def generate(self, brief: Brief) -> list[Proposal]:
-        """Let the language model write for a brief."""
-
-    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        """Score how texts read, in nats a token, in their order; None where nobody can say."""
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts, in their order."""
@@ -65,53 +60,117 @@ class Models(Protocol):
         """Version of each model that has answered so far, by name."""
 
 
-async def answer(query: Query, models: Models, *, language_model: bool) -> Answer:
-    """Analyze the query, write candidates for it, score both, and rank.
+async def answer(query: Query, models: Models, engines: Engines) -> Answer:
+    """Analyze the query, write candidates for it, score everything in one call, and rank.
 
     Args:
         query: what the user asks.
         models: where the models are.
-        language_model: whether a language model is configured; without one `engine: auto` means templates.
+        engines: what writes here, and by which rules.
     """
     degraded: list[Degraded] = []
-    analysis = await _or_none(models.analyze(query.query, query.language), degraded)
-    language = analysis.language if analysis else query.language
-    affect, (proposals, predictions, measurable) = await asyncio.gather(
-        _or_none(models.read(query.query, language), degraded),
-        _write_and_score(query, analysis, models, degraded, language_model=language_model),
-    )
-    if affect:
-        degraded.extend(affect.degraded)
-    own = predictions[0] if predictions else None
-    scored = predictions[1:] if predictions else []
+    analysis, affect = await understand(query.query, query.language, models, degraded)
+    written = await candidates.write(query, analysis, affect, models, engines, degraded)
+    language = candidates.writing_language(query, analysis)
+    own_edits = edits(query.query, language)
+    texts = [query.query, *(tip.text or "" for tip in own_edits), *(item.proposal.text for item in written or ())]
+    own, scored = await _score(query, texts, models, degraded)
+    ranked = None if written is None else candidates.rank(written, scored[len(own_edits) :], own, query.n_templates)
     return Answer(
-        analysis=_merge(query.query, analysis, affect),
-        templates=None if proposals is None else _rank(proposals, scored[len(measurable) :], own),
-        recommendations=None
-        if own is None
-        else _recommend(measurable, scored, own, advice(query, analysis, _language(query, analysis))),
+        analysis=_merge(query.query, analysis, affect, engines.policy, query.history),
+        templates=ranked,
+        recommendations=None if own is None else _recommend(own_edits, scored, own, advice(query, analysis, language)),
         viral_score=own.viral_score if own else None,
         prediction=own,
+        model_versions=models.versions(),
+        degraded=tuple(dict.fromkeys(degraded)),
+        notes=candidates.shortfall(ranked, query.n_templates, language),
+    )
+
+
+async def generate(query: Query, models: Models, engines: Engines) -> Generated:
+    """Write candidates for a query and rank them; the query itself is scored too, for their delta."""
+    degraded: list[Degraded] = []
+    analysis, affect = await understand(query.query, query.language, models, degraded)
+    written = await candidates.write(query, analysis, affect, models, engines, degraded)
+    own, scored = await _score(query, [query.query, *(item.proposal.text for item in written or ())], models, degraded)
+    ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
+    return Generated(
+        candidates=ranked,
+        notes=candidates.shortfall(ranked, query.n_templates, candidates.writing_language(query, analysis)),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )
 
 
-async def analyze(text: str, models: Models) -> tuple[Analysis, tuple[Degraded, ...]]:
+async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> Optimized:
+    """Search for a better version of a draft: real edits, each with its measured change; see pipelines.improve."""
+    degraded: list[Degraded] = []
+    analysis, affect = await understand(asked.draft, asked.language, models, degraded)
+    language = asked.language or ("es" if analysis and analysis.language == "es" else "en")
+
+    def findings(text: str) -> tuple[Finding, ...]:
+        return engines.policy.heeded(lint(text, history=asked.history, language=language))
+
+    known = {finding.rule for finding in findings(asked.draft)}
+    improved = await or_none(
+        improve(
+            asked.draft,
+            _Judges(models, engines, degraded),
+            language=language,
+            target_length=asked.target_length,
+            objectives=asked.objectives,
+            emotion=affect.emotion.label if affect and affect.emotion else None,
+            keywords=[keyword.text for keyword in (analysis.keywords or ())] if analysis else (),
+            posted_at=asked.posted_at,
+            history=asked.history,
+            permitted=lambda text: {finding.rule for finding in findings(text)} <= known,
+        ),
+        degraded,
+    )
+    text = improved.text if improved else asked.draft
+    return Optimized(
+        text=text,
+        viral_score=improved.viral_score if improved else None,
+        original_score=improved.original_score if improved else None,
+        steps=improved.steps if improved else (),
+        target_reached=improved.target_reached if improved else None,
+        findings=findings(text),
+        model_versions=models.versions(),
+        degraded=tuple(dict.fromkeys(degraded)),
+    )
+
+
+@dataclass(frozen=True)
+class _Judges:
+    """pipelines.improve.Critics: without an answer from the critic nothing is judged, and that is said."""
+
+    models: Models
+    engines: Engines
+    degraded: list[Degraded]
+
+    async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
+        return await self.models.predict(drafts)
+
+    async def fluency(self, texts: Sequence[str], language: Language) -> list[float | None]:
+        if self.engines.fluency_floor is None or language != "en" or "generator.lm" in self.degraded:
+            return [None] * len(texts)
+        judged = await or_none(self.models.fluency(texts, language), self.degraded, "generator.lm")
+        return judged or [None] * len(texts)
+
+
+async def analyze(text: str, models: Models, policy: Policy) -> tuple[Analysis, tuple[Degraded, ...]]:
     """Analyze one text without storing or scoring anything; returns what was missing beside it."""
     degraded: list[Degraded] = []
-    analysis = await _or_none(models.analyze(text, None), degraded)
-    affect = await _or_none(models.read(text, analysis.language if analysis else None), degraded)
-    if affect:
-        degraded.extend(affect.degraded)
-    return _merge(text, analysis, affect), tuple(dict.fromkeys(degraded))
+    analysis, affect = await understand(text, None, models, degraded)
+    return _merge(text, analysis, affect, policy), tuple(dict.fromkeys(degraded))
 
 
 async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Comparison | None], tuple[Degraded, ...]]:
     """Compare wordings; a pair that is surely not English gets no figures, and None is what no model answered."""
     degraded: list[Degraded] = []
     analyses, compared = await asyncio.gather(
-        asyncio.gather(*(_or_none(models.analyze(f"{pair.a}\n{pair.b}", None), degraded) for pair in pairs)),
+        asyncio.gather(*(or_none(models.analyze(f"{pair.a}\n{pair.b}", None), degraded) for pair in pairs)),
         models.compare_each(pairs),
     )
     results: list[Comparison | None] = []
@@ -128,98 +187,38 @@ async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Compariso
     return results, tuple(dict.fromkeys(degraded))
 
 
-async def _or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:
-    try:
-        return await call
-    except ModelUnavailable as error:
-        degraded.append(name or error.stage)  # type: ignore[arg-type]  # a stage is named as its model
-        return None
+async def understand(
+    text: str, language: str | None, models: Models, degraded: list[Degraded]
+) -> tuple[Analysis | None, Affect | None]:
+    """Analyze a text and read its affect; None, and its name in `degraded`, for a model that cannot answer."""
+    analysis = await or_none(models.analyze(text, language), degraded)
+    affect = await or_none(models.read(text, analysis.language if analysis else language), degraded)
+    if affect:
+        degraded.extend(affect.degraded)
+    return analysis, affect
 
 
-async def _write_and_score(
-    query: Query,
-    analysis: Analysis | None,
-    models: Models,
-    degraded: list[Degraded],
-    *,
-    language_model: bool,
-) -> tuple[list[Proposal] | None, list[Prediction] | None, list[Tip]]:
-    proposals = await _write(query, analysis, models, degraded, language_model=language_model)
-    own_edits = edits(query.query, _language(query, analysis))
-    texts = [query.query, *(tip.text or "" for tip in own_edits), *(proposal.text for proposal in proposals or ())]
+async def _score(
+    query: Query, texts: Sequence[str], models: Models, degraded: list[Degraded]
+) -> tuple[Prediction | None, list[Prediction]]:
+    """Return the prediction of the first text and those of the others, from one call."""
     drafts = [Draft(text=text, posted_at=query.posted_at, history=query.history) for text in texts]
-    return proposals, await _or_none(models.predict(drafts), degraded), own_edits
+    predictions = await or_none(models.predict(drafts), degraded)
+    return (predictions[0], predictions[1:]) if predictions else (None, [])
 
 
-async def _write(
-    query: Query, analysis: Analysis | None, models: Models, degraded: list[Degraded], *, language_model: bool
-) -> list[Proposal] | None:
-    if query.n_templates == 0 or not _can_write(query, analysis):
-        return []
-    brief = _brief(query, analysis)
-    if query.engine == "lm" or (query.engine == "auto" and language_model):
-        written = await _or_none(models.generate(brief), degraded)
-        if written or query.engine == "lm":
-            return written
-    return await _or_none(models.write(brief), degraded)
-
-
-def _can_write(query: Query, analysis: Analysis | None) -> bool:
-    """Whether somebody here writes the language of the text; an undetermined one counts as English."""
-    return query.language is not None or analysis is None or analysis.language in {"en", "es", "und", None}
-
-
-def _brief(query: Query, analysis: Analysis | None) -> Brief:
-    return Brief(
-        query=query.query,
-        language=_language(query, analysis),
-        keywords=tuple(keyword.text for keyword in (analysis.keywords or ())) if analysis else (),
-        entities=(analysis.entities or ()) if analysis else (),
-        objectives=query.objectives,
-        tone=query.tone,
-        n=query.n_templates,
-        engine=query.engine,
-        seed=query.seed or 0,
-    )
-
-
-def _language(query: Query, analysis: Analysis | None) -> Language:
-    """The language to write in."""
-    return query.language or ("es" if analysis and analysis.language == "es" else "en")
-
-
-def _merge(text: str, analysis: Analysis | None, affect: Affect | None) -> Analysis:
+def _merge(
+    text: str, analysis: Analysis | None, affect: Affect | None, policy: Policy, history: Sequence[Post] = ()
+) -> Analysis:
+    """Join what the models read, and what X's rules say about the text."""
+    language = analysis.language if analysis else None
     analysis = analysis or Analysis(language=None, weighted_length=weighted_length(text), valid=is_valid(text))
+    findings = (*(analysis.findings or ()), *policy.heeded(lint(text, history=history, language=language)))
+    analysis = replace(analysis, findings=findings)
     if affect is None:
         return analysis
     return replace(
         analysis, sentiment=affect.sentiment, emotion=affect.emotion, intent=affect.intent, risks=affect.risks
-    )
-
-
-def _rank(proposals: list[Proposal], predictions: list[Prediction], own: Prediction | None) -> tuple[Candidate, ...]:
-    """Candidates by score, best first; in the order of their writer where there are no scores."""
-    if own is None:
-        return tuple(_candidate(proposal) for proposal in proposals)
-    scored = [
-        _candidate(proposal, prediction.viral_score, prediction.p_beats_median, own.viral_score)
-        for proposal, prediction in zip(proposals, predictions, strict=True)
-    ]
-    return tuple(sorted(scored, key=lambda candidate: -(candidate.viral_score or 0.0)))
-
-
-def _candidate(
-    proposal: Proposal, score: float | None = None, p_beats_median: float | None = None, own_score: float | None = None
-) -> Candidate:
-    return Candidate(
-        id=hashlib.blake2b(proposal.text.encode(), digest_size=8).hexdigest(),
-        text=proposal.text,
-        source=proposal.source,
-        template=proposal.template,
-        weighted_length=proposal.weighted_length,
-        viral_score=score,
-        p_beats_median=p_beats_median,
-        delta=None if score is None or own_score is None else score - own_score,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
-from pipelines.tweets import clean_text
+from pipelines.tweets import MAX_WEIGHTED_LENGTH, clean_text
 
 Language = Literal["en", "es"]
 Engine = Literal["auto", "templates", "lm"]
@@ -155,13 +155,17 @@ class Keyword:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something worth telling the author about a span of the text, with the rule that saw it."""
+    """Something worth telling the author about a span of the text, with the rule that saw it.
+
+    `source` is the public page of the rule where it is X's own.
+    """
 
     rule: str
     start: int
     end: int
     message: str
     severity: Severity
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +340,11 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A text that could be posted; `delta` is its score minus the score of what the user sent, in points."""
+    """A text that could be posted; `delta` is its score minus the score of what the user sent, in points.
+
+    `fluency` is its log-likelihood per token in nats, None where no critic was asked or speaks the language; `findings`
+    are X's rules that it may touch without being blocked.
+    """
 
     id: str
     text: str
@@ -346,6 +354,8 @@ class Candidate:
     viral_score: float | None = None
     p_beats_median: float | None = None
     delta: float | None = None
+    fluency: float | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -366,7 +376,8 @@ class Recommendation:
 class Answer:
     """What the product says about a query: pure result, without row id, timings or whether it was stored.
 
-    `viral_score` is the user's own text's, in [0, 100]; a field is None where its model is named in `degraded`.
+    `viral_score` is the user's own text's, in [0, 100]; a field is None where its model is named in `degraded`. `notes`
+    say what else the user should know, as that there are fewer candidates than were asked for.
     """
 
     analysis: Analysis | None
@@ -374,5 +385,61 @@ class Answer:
     recommendations: tuple[Recommendation, ...] | None
     viral_score: float | None
     prediction: Prediction | None
+    model_versions: dict[str, str]
+    degraded: tuple[Degraded, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """Candidates for a query, best first; None where no engine that was asked could answer. `notes` as in an answer."""
+
+    candidates: tuple[Candidate, ...] | None
+    model_versions: dict[str, str]
+    degraded: tuple[Degraded, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftToOptimize:
+    """A draft to make better, what it is meant to achieve, and how long it may be (weighted characters)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    draft: Text
+    target_length: Annotated[int, Ge(20), Le(MAX_WEIGHTED_LENGTH)] | None = None
+    objectives: Annotated[tuple[Objective, ...], MaxLen(6)] = ()
+    language: Language | None = None
+    posted_at: Moment | None = None
+    history: History = ()
+    latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One accepted edit, the text after it, and how many points it added to the score of the text before it.
+
+    `delta` is negative only where the draft had to be shortened first: X would not have taken it.
+    """
+
+    edit: str
+    text: str
+    delta: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimized:
+    """The best version of a draft that was found; the deltas of its steps sum to `viral_score - original_score`.
+
+    The scores are None where the viral predictor is named in `degraded`; the text is then the draft. `target_reached` is
+    None where nothing asked for a shorter text. `findings` are X's rules that the text may touch.
+    """
+
+    text: str
+    viral_score: float | None
+    original_score: float | None
+    steps: tuple[Step, ...]
+    target_reached: bool | None
+    findings: tuple[Finding, ...]
     model_versions: dict[str, str]
     degraded: tuple[Degraded, ...]

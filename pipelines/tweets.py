@@ -98,6 +98,16 @@ def entities(text: str) -> tuple[Entity, ...]:
     return tuple(found)
 
 
+def masked(text: str) -> str:
+    """Return the text on one line with `<url>` for each link and `<user>` for each handle, as language models read it."""
+    masks = {"URL": "<url>", "MENTION": "<user>"}
+    text = unicodedata.normalize("NFC", text)
+    for entity in reversed(entities(text)):
+        if entity.label in masks:
+            text = text[: entity.start] + masks[entity.label] + text[entity.end :]
+    return " ".join(text.split())
+
+
 def _plain_length(text: str) -> int:
     return len(text) if text.isascii() else len(text) + len(HEAVY.findall(text))
 

@@ -80,6 +80,26 @@ def save_model(folder: Path, *, chat: bool, steps: int, lessons: Sequence[str] =
     return str(folder)
 
 
+def bundled_size() -> Any:
+    """The shape of the GPT-2 that the product can bundle."""
+    from transformers import GPT2Config
+
+    return GPT2Config(
+        vocab_size=8192, n_embd=320, n_layer=6, n_head=5, n_positions=256, bos_token_id=0, eos_token_id=0
+    )  # fmt: skip
+
+
+def save_bundled_size(folder: Path) -> str:
+    """Save a GPT-2 of the bundled size with random weights: it writes nothing, at the speed of one that does."""
+    import torch
+    from transformers import GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    GPT2LMHeadModel(bundled_size()).save_pretrained(folder)
+    make_tokenizer(chat=False).save_pretrained(folder)
+    return str(folder)
+
+
 def save_critic(folder: Path, *, measure: str = "mean", steps: int = 60) -> Path:
     """Train a tiny critic on the lessons, between end tokens, and save it in the format of models/generator."""
     import torch

@@ -22,13 +22,11 @@ from transformers.pytorch_utils import Conv1D
 from pipelines.fluency import FluencyCritic
 from pipelines.language_model import fast_dtype, forward
 from tests.benchmarks.local import ROOT
-from tests.checkpoints import save_critic
+from tests.checkpoints import bundled_size, save_critic
 
 RESULT = ROOT / "tests" / "benchmarks" / "results" / "generation.json"
 SIZES = {
-    "bundled": transformers.GPT2Config(
-        vocab_size=8192, n_embd=320, n_layer=6, n_head=5, n_positions=256, bos_token_id=0, eos_token_id=0
-    ),
+    "bundled": bundled_size(),
     "gpt2": transformers.GPT2Config(),
 }
 BATCHES = (1, 4, 8)

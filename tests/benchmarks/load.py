@@ -72,3 +72,35 @@ async def run(url: str, bodies: Iterator[bytes], concurrency: int, requests: int
         started = time.perf_counter()
         await asyncio.gather(*(caller(session) for _ in range(concurrency)))
         return Run(concurrency, time.perf_counter() - started, latencies, ids, errors)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answer of a paced run: milliseconds from when it was due, and what was missing in it."""
+
+    latency_ms: float
+    degraded: tuple[str, ...]
+
+
+async def paced(url: str, bodies: Iterator[bytes], rate: float, seconds: float) -> list[Answered]:
+    """Send `rate` requests a second, whatever comes back: an open loop, in which a slow answer delays no other request.
+
+    Raises:
+        RuntimeError: an answer was not 200.
+    """
+    answered: list[Answered] = []
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as session:
+        started = time.perf_counter()
+
+        async def one(due: float) -> None:
+            await asyncio.sleep(max(due - time.perf_counter(), 0.0))
+            async with session.post(url, data=next(bodies), headers={"content-type": "application/json"}) as response:
+                body = await response.read()
+            if response.status != 200:
+                raise RuntimeError(f"{response.status}: {body[:200]!r}")
+            degraded = tuple(orjson.loads(body)["degraded"])
+            answered.append(Answered((time.perf_counter() - due) * 1000, degraded))
+
+        await asyncio.gather(*(one(started + number / rate) for number in range(int(rate * seconds))))
+    return answered

@@ -73,9 +73,11 @@ async def late(_items: Sequence[Any]) -> Batch[float | None]:
 
 
 @pytest.mark.parametrize("score", [failing, late])
-async def test_a_critic_without_an_answer_leaves_the_texts_without_scores(score: Callable[..., Any]) -> None:
+async def test_a_critic_without_an_answer_is_unavailable_and_says_so(score: Callable[..., Any]) -> None:
     stages, watch = stages_on(score=score)
-    assert await stages.fluency(["Tea.", "Coffee."], "en") == [None, None]
+    with pytest.raises(ModelUnavailable) as error:
+        await stages.fluency(["Tea.", "Coffee."], "en")
+    assert error.value.stage == FLUENCY
     assert {stage for stage, _ in watch.failures} == {FLUENCY}
 
 
