@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from pipelines.edits import calm_capitals, keep_one_hashtag, single_punctuation
 from pipelines.records import Analysis, Language, Objective, Query
 
 PATH: Final = Path(__file__).with_name("advice.json")
@@ -83,27 +84,6 @@ def _kind(kinds: list[dict[str, Any]], given: str | None) -> dict[str, Any] | No
 @lru_cache(maxsize=64)
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(r"\b(?:" + "|".join(re.escape(word).replace(r"\$", r"\b") for word in words) + ")")
-
-
-def keep_one_hashtag(text: str) -> str:
-    """Drop every hashtag but the first."""
-    first = re.search(r"(?<!\w)#\w+", text)
-    if first is None:
-        return text
-    return text[: first.end()] + re.sub(r"\s*(?<!\w)#\w+", "", text[first.end() :])
-
-
-def calm_capitals(text: str) -> str:
-    """Write a text that is mostly in capitals in lower case; links, handles and hashtags stay."""
-    if sum(map(str.isupper, text)) <= sum(map(str.islower, text)):
-        return text
-    calm = re.sub(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/:@])", lambda word: word[0].lower(), text)
-    return calm[:1].upper() + calm[1:]
-
-
-def single_punctuation(text: str) -> str:
-    """Replace runs of exclamation and question marks by their first."""
-    return re.sub(r"([!?])[!?]+", r"\1", text)
 
 
 EDITS: Final[tuple[tuple[dict[Language, str], Callable[[str], str]], ...]] = (

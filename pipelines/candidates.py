@@ -75,6 +75,7 @@ async def write(
     affect: Affect | None,
     models: Writers,
     engines: Engines,
+    *,
     degraded: list[Degraded],
 ) -> list[Written] | None:
     """Return up to `query.n_templates` and a few spare texts; None where every engine that was asked failed.
@@ -120,9 +121,7 @@ def shortfall(found: Sequence[Candidate] | None, wanted: int, language: Language
         return (
             f"{len(found)} de {wanted} candidatos: la consulta no da para más textos distintos que se puedan publicar.",
         )
-    return (
-        f"{len(found)} of {wanted} candidates: the query holds too little for more texts that differ and can be posted.",
-    )
+    return (f"{len(found)} of {wanted} candidates: the query holds too little for more that differ and can be posted.",)
 
 
 async def or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:

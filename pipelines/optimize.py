@@ -70,7 +70,7 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
     """
     degraded: list[Degraded] = []
     analysis, affect = await understand(query.query, query.language, models, degraded)
-    written = await candidates.write(query, analysis, affect, models, engines, degraded)
+    written = await candidates.write(query, analysis, affect, models, engines, degraded=degraded)
     language = candidates.writing_language(query, analysis)
     own_edits = edits(query.query, language)
     texts = [query.query, *(tip.text or "" for tip in own_edits), *(item.proposal.text for item in written or ())]
@@ -92,7 +92,7 @@ async def generate(query: Query, models: Models, engines: Engines) -> Generated:
     """Write candidates for a query and rank them; the query itself is scored too, for their delta."""
     degraded: list[Degraded] = []
     analysis, affect = await understand(query.query, query.language, models, degraded)
-    written = await candidates.write(query, analysis, affect, models, engines, degraded)
+    written = await candidates.write(query, analysis, affect, models, engines, degraded=degraded)
     own, scored = await _score(query, [query.query, *(item.proposal.text for item in written or ())], models, degraded)
     ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
     return Generated(

@@ -431,8 +431,8 @@ class Step:
 class Optimized:
     """The best version of a draft that was found; the deltas of its steps sum to `viral_score - original_score`.
 
-    The scores are None where the viral predictor is named in `degraded`; the text is then the draft. `target_reached` is
-    None where nothing asked for a shorter text. `findings` are X's rules that the text may touch.
+    The scores are None where the viral predictor is named in `degraded`; the text is then the draft. `target_reached`
+    is None where nothing asked for a shorter text. `findings` are X's rules that the text may touch.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Chooses among what was written: only what may be posted as it is, nothing twice, then the best that differ.
 
-It trusts no writer: a candidate may hold no fact that its source does not, copy no long run of it, break no rule that is
-set to block, and must read as well as people write, where a critic speaks the language.
+It trusts no writer: a candidate may hold no fact that its source does not, copy no long run of it, break no rule that
+is set to block, and must read as well as people write, where a critic speaks the language.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def entities(text: str) -> tuple[Entity, ...]:
 
 
 def masked(text: str) -> str:
-    """Return the text on one line with `<url>` for each link and `<user>` for each handle, as language models read it."""
+    """Return the text on one line, `<url>` for each link and `<user>` for each handle: as language models read it."""
     masks = {"URL": "<url>", "MENTION": "<user>"}
     text = unicodedata.normalize("NFC", text)
     for entity in reversed(entities(text)):

@@ -62,29 +62,44 @@ def clean(raw: str) -> str:
 
 
 def _read(folder: Path, *, congress: bool) -> Iterator[tuple[str, str, str]]:
-    for row in _rows(folder / "wording/upworthy.parquet", "clickability_test_id", "headline", "lede", "excerpt"):
+    """Yield (source, group, raw text)."""
+    yield from _headlines(folder / "wording/upworthy.parquet")
+    for name in ("train", "val"):
+        yield from _pairs(folder / f"wording/tan2014_{name}.parquet", name)
+    for name in ("train", "dev"):
+        yield from _comments(folder / f"goemotions/{name}.tsv")
+    yield from _acts(folder / "intent/tweet_acts.csv")
+    for name in ("ratio538", *((CONGRESS,) if congress else ())):
+        for row in _rows(folder / f"engagement/{name}.parquet", "text", "lang"):
+            if row["lang"] == "en":
+                yield name, str(row["text"]), str(row["text"])
+
+
+def _headlines(path: Path) -> Iterator[tuple[str, str, str]]:
+    for row in _rows(path, "clickability_test_id", "headline", "lede", "excerpt"):
         for column in ("headline", "lede", "excerpt"):
             yield "upworthy", str(row["clickability_test_id"]), str(row[column] or "")
-    for name in ("train", "val"):
-        for index, row in enumerate(_rows(folder / f"wording/tan2014_{name}.parquet", "first_tweet", "second_tweet")):
-            yield "tan2014", f"{name}{index}", str(row["first_tweet"])
-            yield "tan2014", f"{name}{index}", str(row["second_tweet"])
-    for name in ("train", "dev"):
-        for line in (folder / f"goemotions/{name}.tsv").read_text(encoding="utf-8").splitlines():
-            text = line.split("\t")[0]
-            if "[NAME]" not in text and "[RELIGION]" not in text:
-                yield "goemotions", text, text
-    with (folder / "intent/tweet_acts.csv").open(encoding="utf-8", errors="replace", newline="") as file:
+
+
+def _pairs(path: Path, name: str) -> Iterator[tuple[str, str, str]]:
+    for index, row in enumerate(_rows(path, "first_tweet", "second_tweet")):
+        for text in row.values():
+            yield "tan2014", f"{name}{index}", str(text)
+
+
+def _comments(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield comments in which no name was masked: the masks are no words of a post."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.split("\t")[0]
+        if "[NAME]" not in text and "[RELIGION]" not in text:
+            yield "goemotions", text, text
+
+
+def _acts(path: Path) -> Iterator[tuple[str, str, str]]:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         for fields in csv.reader(file):
             if fields and "\ufffd" not in fields[0]:
                 yield "tweet_acts", fields[0], fields[0]
-    for row in _rows(folder / "engagement/ratio538.parquet", "text", "lang"):
-        if row["lang"] == "en":
-            yield "ratio538", str(row["text"]), str(row["text"])
-    if congress:
-        for row in _rows(folder / f"engagement/{CONGRESS}.parquet", "text", "lang"):
-            if row["lang"] == "en":
-                yield CONGRESS, str(row["text"]), str(row["text"])
 
 
 def _rows(path: Path, *columns: str) -> Iterator[dict[str, object]]:

@@ -1,7 +1,7 @@
 """Breaks a text in one place, the way a bad template or a weak model does: what a fluency critic must notice.
 
-Kinds: article, agreement, order (two neighbors swapped), doubled, missing (a function word), missing_any (any word, which
-may leave a text that reads well: the hard one, reported apart). English.
+Kinds: article, agreement, order (two neighbors swapped), doubled, missing (a function word), missing_any (any word,
+which may leave a text that reads well: the hard one, reported apart). English.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
@@ -25,12 +26,16 @@ AGREEMENT: Final = {
     for singular, plural in (pair.split("/") for pair in PAIRS.split())
     for word, other in ((singular, plural), (plural, singular))
 }
-FUNCTION_WORDS = frozenset(
-    "a an the of to in on at by for with from about into over after before between through during is are was were be been "
-    "am has have had do does did will would can could should may might must and or but because if when while that which "
-    "who what how why where as than i you he she it we they me him us them my your his its our their this these those "
-    "there not".split()  # noqa: SIM905  # a list of ninety strings reads worse
-)
+# fmt: off
+FUNCTION_WORDS = frozenset({
+    "a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "with", "from", "about", "into", "over", "after",
+    "before", "between", "through", "during", "is", "are", "was", "were", "be", "been", "am", "has", "have", "had",
+    "do", "does", "did", "will", "would", "can", "could", "should", "may", "might", "must", "and", "or", "but",
+    "because", "if", "when", "while", "that", "which", "who", "what", "how", "why", "where", "as", "than", "i",
+    "you", "he", "she", "it", "we", "they", "me", "him", "us", "them", "my", "your", "his", "its", "our", "their",
+    "this", "these", "those", "there", "not",
+})
+# fmt: on
 
 
 def corrupt(text: str, kind: str, chance: random.Random) -> str | None:
@@ -60,7 +65,7 @@ def _agreement(text: str, words: list[re.Match[str]], chance: random.Random) -> 
 def _order(text: str, words: list[re.Match[str]], chance: random.Random) -> str | None:
     pairs = [
         (first, second)
-        for first, second in zip(words, words[1:], strict=False)
+        for first, second in pairwise(words)
         if text[first.end() : second.start()] == " " and first[0].lower() != second[0].lower()
     ]
     if not pairs:
@@ -103,7 +108,7 @@ def _cased(new: str, old: str) -> str:
         return new.upper()
     if old[:1].isupper() and old != "I":
         return new[:1].upper() + new[1:]
-    return new if new == "I" or not new[:1].isupper() else new
+    return new
 
 
 def _in_a_mark(text: str, word: re.Match[str]) -> bool:

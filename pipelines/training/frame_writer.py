@@ -1,9 +1,9 @@
 """Trains a writer of frames: a small GPT-2 on posts whose facts are slots, asked by intent, tone and the slots at hand.
 
-python -m pipelines.training.frame_writer --data ../shared/data --out FOLDER            trains it
-python -m pipelines.training.frame_writer --queries FILE --out FOLDER                   writes from a JSON list of queries
+python -m pipelines.training.frame_writer --data ../shared/data --out FOLDER   trains it
+python -m pipelines.training.frame_writer --queries FILE --out FOLDER          writes from a JSON list of queries
 
-An experiment: it ships only if a reader finds its unselected texts postable; models/generator/CARD.md says what was found.
+An experiment: it ships only if a reader finds its unselected texts postable; models/generator/CARD.md has the figure.
 No congress here, and no Reddit: posts and headlines alone.
 """
 
@@ -30,8 +30,15 @@ from pipelines.training.corpus import Text, read_corpus
 from pipelines.training.generator import END, save, train
 
 SLOTS = {
-    **{"URL": "url", "MENTION": "user", "HASHTAG": "hashtag", "CASHTAG": "hashtag", "NAME": "name", "MONEY": "price"},
-    **{"PERCENT": "percent", "DATE": "date", "TIME": "date"},
+    "URL": "url",
+    "MENTION": "user",
+    "HASHTAG": "hashtag",
+    "CASHTAG": "hashtag",
+    "NAME": "name",
+    "MONEY": "price",
+    "PERCENT": "percent",
+    "DATE": "date",
+    "TIME": "date",
 }
 NAMES = ("topic", "number", *dict.fromkeys(SLOTS.values()))
 SPECIAL = (

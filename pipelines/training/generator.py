@@ -2,8 +2,8 @@
 
 python -m pipelines.training.generator --data ../shared/data --out models/generator
 
-Beside the likelihood of the texts it learns that a text is likelier than its corruption (pipelines.training.corruptions),
-by the same mean log-likelihood per token that the product asks of it. English: no other language may be had.
+Beside the likelihood of the texts it learns that a text is likelier than its corruption (training/corruptions.py), by
+the same mean log-likelihood per token that the product asks of it. English: no other language may be had.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def batches(
 
 
 def token_losses(model: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the negative log-likelihood of each token after the first and which of them are real, (rows, length - 1)."""
+    """Return the negative log-likelihood of each token after the first, and which are real, (rows, length - 1)."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.transformer(input_ids=ids.clamp(min=0), use_cache=False).last_hidden_state[:, :-1]
         real = ids[:, 1:] >= 0
@@ -155,11 +155,11 @@ def train(
     bar = tqdm(total=budget, unit="token", unit_scale=True, mininterval=5)
     recent: list[tuple[float, float]] = []
     while seen < budget:
-        for ids, pairs, lm_rows in batches(mix(own, tokenizer, epoch), tokenizer, seed + epoch, pair_share):
+        for rows, broken, lm_rows in batches(mix(own, tokenizer, epoch), tokenizer, seed + epoch, pair_share):
             for group in optimizer.param_groups:
                 group["lr"] = PEAK_RATE * rate(seen / budget)
-            if seen < PAIRS_FROM * budget:
-                ids, pairs = ids[:lm_rows], pairs[:0]
+            early = seen < PAIRS_FROM * budget
+            ids, pairs = (rows[:lm_rows], broken[:0]) if early else (rows, broken)
             losses, real = token_losses(model, ids)
             loss = losses[:lm_rows].sum() / real[:lm_rows].sum()
             pair_loss = torch.zeros(())

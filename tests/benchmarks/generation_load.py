@@ -77,7 +77,7 @@ async def templates_beside(url: str) -> dict[str, Any]:
     await paced(f"{url}/analyze-query", bodies("templates", 10_000), 8, 5)
     rows: dict[str, list[dict[str, float]]] = {"idle": [], "busy": []}
     for number in range(ROUNDS):
-        for name in rows:
+        for name, found in rows.items():
             busy = [asyncio.create_task(_ask(url, number * 100 + caller)) for caller in range(LM_CALLERS)]
             if name == "idle":
                 for task in busy:
@@ -86,8 +86,8 @@ async def templates_beside(url: str) -> dict[str, Any]:
                 await asyncio.sleep(3)
             start = 1_000_000 * (number * 2 + (name == "busy") + 1)
             answered = await paced(f"{url}/analyze-query", bodies("templates", start), TEMPLATE_RATE, TEMPLATE_SECONDS)
-            rows[name].append(figures(answered))
-            print(name, json.dumps(rows[name][-1]), flush=True)
+            found.append(figures(answered))
+            print(name, json.dumps(found[-1]), flush=True)
             for task in busy:
                 task.cancel()
             await asyncio.gather(*busy, return_exceptions=True)
