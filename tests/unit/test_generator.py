@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator import Generator, one_tweet
-from pipelines.language_model import LONG_ENOUGH, Completion, LanguageModel, Sampler
+from pipelines.language_model import LONG_ENOUGH, Completion, LanguageModel, Sampler, forward
 from pipelines.records import Brief, Proposal
 from pipelines.templates import realise
 from pipelines.tweets import is_valid, weighted_length
@@ -257,3 +257,30 @@ def test_each_row_draws_from_its_own_distribution_and_seed() -> None:
         == Sampler(["b"], 1.0, 1.0).draw([0], logits[:1]).tolist()
     )
     assert set(Sampler(seeds, 1.0, 0.5).draw(range(2000), logits[:1].expand(2000, 3)).tolist()) == {2}
+
+
+@pytest.mark.parametrize("architecture", ["GPT2", "Llama", "Bloom"])
+def test_a_prompt_read_once_with_padding_gives_the_logits_of_the_whole_text(architecture: str) -> None:
+    import torch
+    import transformers
+
+    sizes = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = getattr(transformers, f"{architecture}Config")(**sizes, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    long, short = torch.randint(3, 64, (9,)), torch.randint(3, 64, (4,))
+    tokens = torch.stack([long, torch.cat([torch.zeros(5, dtype=torch.long), short])])
+    mask = (tokens != 0).long()
+    cache = transformers.DynamicCache(config=model.config)
+    with torch.inference_mode():
+        first = forward(model, tokens, mask, cache)
+        rows = torch.tensor([1, 0, 1])
+        cache.batch_select_indices(rows)
+        drawn = torch.tensor([[7], [8], [9]])
+        second = forward(model, drawn, torch.cat([mask[rows], torch.ones(3, 1, dtype=torch.long)], dim=1), cache)
+        whole = [model(text[None]).logits[0, -1] for text in (long, short)]
+        longer = [
+            model(torch.cat([text, drawn[row]])[None]).logits[0, -1] for row, text in enumerate([short, long, short])
+        ]
+    assert torch.allclose(first, torch.stack(whole), atol=1e-4)
+    assert torch.allclose(second, torch.stack(longer), atol=1e-4)
