@@ -29,12 +29,8 @@ def build(args: Args) -> Application:
     settings.check(_http_host())
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("set DATABASE_URL and REDIS_URL, or start with `make serve`, which brings both")
-    key = None
-    if isinstance(args.language_model, RemoteLanguageModel):
-        key = settings.key_of(args.language_model.provider)
-        if key is None and args.language_model.base_url is None:
-            variable = f"{args.language_model.provider.upper()}_API_KEY"
-            raise ConfigError(f"set {variable}, or args.language_model.base_url to a server that asks for no key")
+    model = args.language_model
+    key = settings.key_of(model) if isinstance(model, RemoteLanguageModel) else None
     handles = Handles(
         query_analyzer=_deploy(QueryAnalyzer, "query_analyzer").bind(args.spacy_models),
         sentiment=_deploy(SentimentEnsemble, "sentiment").bind(
@@ -44,7 +40,7 @@ def build(args: Args) -> Application:
             languages=args.sentiment_languages,
             device=args.device,
         ),
-        generator=_deploy(TweetGenerator, "generator").bind(args.language_model, args.critic, args.device, key),
+        generator=_deploy(TweetGenerator, "generator").bind(model, args.critic, args.device, key),
         viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(
             args.viral_predictor, args.wording, args.encoder
         ),

@@ -49,10 +49,17 @@ class Settings(BaseSettings):
                 raise ValueError(f"the key of account {account!r} must be {MIN_KEY_CHARACTERS}+ characters, no default")
         return keys
 
-    def key_of(self, provider: Provider) -> SecretStr | None:
-        """Return the key of a provider of language models; None where it is unset or empty."""
-        key = self.openai_api_key if provider == "openai" else self.anthropic_api_key
-        return key or None
+    def key_of(self, model: RemoteLanguageModel) -> SecretStr | None:
+        """Return the key that a model behind HTTP is asked with; None where it is unset or empty.
+
+        Raises:
+            ConfigError: the provider's own server wants one.
+        """
+        key = (self.openai_api_key if model.provider == "openai" else self.anthropic_api_key) or None
+        if key is None and model.base_url is None:
+            variable = f"{model.provider.upper()}_API_KEY"
+            raise ConfigError(f"set {variable}, or args.language_model.base_url to a server that asks for no key")
+        return key
 
     def check(self, host: str) -> None:
         """Refuse what must not be served on `host`.

@@ -192,9 +192,8 @@ class RequestStages:
 
     async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
         """Score how texts read; raises where a single one of them got no answer. See pipelines.fluency."""
-        return _all_or_raise(
-            await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
-        )
+        scores = await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
+        return _all_or_raise(scores)
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts; raises where a single one of them has no score."""

@@ -154,12 +154,21 @@ def test_a_language_model_is_a_name_or_a_server() -> None:
     assert model == RemoteLanguageModel(provider="openai", model="a-model", base_url="http://localhost:8000/v1")
 
 
-def test_a_providers_key_comes_from_the_environment_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_providers_key_comes_from_the_environment_and_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "")
     settings = read_settings()
-    key = settings.key_of("openai")
+    key = settings.key_of(RemoteLanguageModel(provider="openai", model="a-model"))
     assert key is not None
     assert key.get_secret_value() == "sk-0123456789"
-    assert settings.key_of("anthropic") is None
     assert "0123456789" not in repr(settings) + str(key)
+
+
+@pytest.mark.parametrize(("provider", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")])
+def test_only_a_server_of_ones_own_may_be_asked_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, provider: Any, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "")
+    own = RemoteLanguageModel(provider=provider, model="a-model", base_url="http://localhost:8000/v1")
+    assert read_settings().key_of(own) is None
+    with pytest.raises(ConfigError, match=variable):
+        read_settings().key_of(RemoteLanguageModel(provider=provider, model="a-model"))
