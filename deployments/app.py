@@ -13,7 +13,7 @@ from deployments.generator import TweetGenerator
 from deployments.ingress import Ingress
 from deployments.query_analyzer import QueryAnalyzer
 from deployments.sentiment import SentimentEnsemble
-from deployments.settings import Args, ConfigError, read_settings
+from deployments.settings import Args, ConfigError, RemoteLanguageModel, read_settings
 from deployments.stages import Handles
 from deployments.viral_predictor import ViralPredictor
 
@@ -22,12 +22,15 @@ def build(args: Args) -> Application:
     """Build ingress -> query_analyzer, sentiment, generator, viral_predictor.
 
     Raises:
-        ConfigError: no database or cache address, one Serve flag without the other, an open host without API keys.
+        ConfigError: no database or cache address, one Serve flag without the other, an open host without API keys, a
+            language model of a provider without its key.
     """
     settings = read_settings()
     settings.check(_http_host())
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("set DATABASE_URL and REDIS_URL, or start with `make serve`, which brings both")
+    model = args.language_model
+    key = settings.key_of(model) if isinstance(model, RemoteLanguageModel) else None
     handles = Handles(
         query_analyzer=_deploy(QueryAnalyzer, "query_analyzer").bind(args.spacy_models),
         sentiment=_deploy(SentimentEnsemble, "sentiment").bind(
@@ -37,7 +40,7 @@ def build(args: Args) -> Application:
             languages=args.sentiment_languages,
             device=args.device,
         ),
-        generator=_deploy(TweetGenerator, "generator").bind(args.language_model, args.device),
+        generator=_deploy(TweetGenerator, "generator").bind(model, args.critic, args.device, key),
         viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(
             args.viral_predictor, args.wording, args.encoder
         ),

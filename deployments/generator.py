@@ -1,25 +1,46 @@
-"""generator: templates on the CPU, and a causal language model where one is configured (GPT-2; CPU or GPU)."""
+"""generator: templates, a causal language model (here, CPU or GPU, or behind HTTP), and the fluency critic."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from deployments.device import resolve
 from deployments.process import settle
-from deployments.settings import Device, GeneratorConfig
+from deployments.settings import Device, GeneratorConfig, RemoteLanguageModel
 from deployments.stages import Batch
 from deployments.worker import Worker
+from pipelines.errors import ModelUnavailable
 from pipelines.generator import Generator as Pipeline
+from pipelines.generator import Writer
+from pipelines.language_model import LanguageModel
 from pipelines.records import Brief, Proposal
+from pipelines.remote_model import RemoteModel
+
+# The rest of the budget carries the answer back; what comes after it is lost.
+WRITING_SHARE = 0.95
 
 
 class TweetGenerator:
-    """Holds one generator; its two methods are two stages, so that templates never wait for the language model."""
+    """Holds one generator; its three methods are three stages with a thread each.
 
-    def __init__(self, language_model: str | None, device: Device) -> None:
+    Templates wait for neither model. Nothing of torch is loaded before the first text is scored, unless a language
+    model runs here.
+    """
+
+    def __init__(
+        self,
+        language_model: str | RemoteLanguageModel | None,
+        critic: Path | None,
+        device: Device,
+        key: SecretStr | None = None,
+    ) -> None:
         settle()
-        self._templates, self._language_model = Worker(), Worker()
-        self._pipeline = Pipeline(language_model, device=resolve(device))
+        self._templates, self._language_model, self._critic = Worker(), Worker(), Worker()
+        resolved = resolve(device)
+        self._pipeline = Pipeline(_writer(language_model, resolved, key), critic, resolved)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Apply `user_config` without a restart."""
@@ -30,7 +51,17 @@ class TweetGenerator:
         """Fill templates for each brief."""
         return Batch(self._pipeline.version, await self._templates.run(self._pipeline.write, briefs))
 
-    async def generate(self, briefs: list[Brief], budget_s: float) -> Batch[list[Proposal]]:
-        """Let the language model write for each brief, for at most `budget_s` seconds."""
-        written = await self._language_model.run(self._pipeline.generate, briefs, max_seconds=budget_s)
+    async def generate(self, briefs: list[Brief], budget_s: float) -> Batch[list[Proposal] | ModelUnavailable]:
+        """Let the language model write for each brief, and answer within `budget_s` seconds."""
+        written = await self._language_model.run(self._pipeline.generate, briefs, max_seconds=WRITING_SHARE * budget_s)
         return Batch(self._pipeline.version, written)
+
+    async def score(self, items: list[tuple[str, str | None]]) -> Batch[float | None]:
+        """Say how fluent each (text, language) is; None where nobody can."""
+        return Batch(self._pipeline.version, await self._critic.run(self._pipeline.score, items))
+
+
+def _writer(model: str | RemoteLanguageModel | None, device: str, key: SecretStr | None) -> Writer | None:
+    if isinstance(model, RemoteLanguageModel):
+        return RemoteModel(model.provider, model.model, model.base_url, key.get_secret_value() if key else None)
+    return LanguageModel(model, device) if model else None

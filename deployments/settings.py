@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.microbatch import Limits
 from pipelines.policy import Action, Policy
+from pipelines.remote_model import Provider
 
 ROOT = Path(__file__).resolve().parents[1]
 MIN_KEY_CHARACTERS = 16
@@ -33,6 +34,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     # account -> key, as JSON: {"default": "..."}
     murmuration_api_keys: dict[str, SecretStr] = Field(default_factory=dict)
+    # What a language model behind HTTP is asked with.
+    openai_api_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
     ray_serve_throughput_optimized: bool = False
     ray_serve_enable_ha_proxy: bool = False
 
@@ -44,6 +48,18 @@ class Settings(BaseSettings):
             if len(value) < MIN_KEY_CHARACTERS or any(refused in value.lower() for refused in REFUSED_KEYS):
                 raise ValueError(f"the key of account {account!r} must be {MIN_KEY_CHARACTERS}+ characters, no default")
         return keys
+
+    def key_of(self, model: RemoteLanguageModel) -> SecretStr | None:
+        """Return the key that a model behind HTTP is asked with; None where it is unset or empty.
+
+        Raises:
+            ConfigError: the provider's own server wants one.
+        """
+        key = (self.openai_api_key if model.provider == "openai" else self.anthropic_api_key) or None
+        if key is None and model.base_url is None:
+            variable = f"{model.provider.upper()}_API_KEY"
+            raise ConfigError(f"set {variable}, or args.language_model.base_url to a server that asks for no key")
+        return key
 
     def check(self, host: str) -> None:
         """Refuse what must not be served on `host`.
@@ -69,6 +85,23 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class RemoteLanguageModel(Strict):
+    """A language model behind HTTP; its key stands in the environment. Without `base_url` the provider's own server."""
+
+    provider: Provider
+    model: Annotated[str, Field(min_length=1)]
+    base_url: str | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _refuse_what_is_no_address(cls, address: str | None) -> str | None:
+        if address is not None:
+            url = HttpUrl(address)
+            if url.username or url.password or url.query or url.fragment:
+                raise ValueError("must be scheme, host and path alone; a key belongs into the environment")
+        return address
+
+
 class Args(Strict):
     """`args` of the application: what a change of which restarts the models."""
 
@@ -79,11 +112,12 @@ class Args(Strict):
     intent: Path | None = Path("models/intent")
     sentiment_transformer: str | None = None
     sentiment_languages: tuple[str, ...] = ("en",)
-    language_model: str | None = None
+    language_model: str | RemoteLanguageModel | None = None
+    critic: Path | None = None
     viral_predictor: Path = Path("models/viral_predictor")
     wording: Path | None = Path("models/wording")
 
-    @field_validator("encoder", "intent", "viral_predictor", "wording")
+    @field_validator("encoder", "intent", "critic", "viral_predictor", "wording")
     @classmethod
     def _from_the_root(cls, folder: Path | None) -> Path | None:
         # Replicas do not run in the project's folder.
@@ -116,6 +150,7 @@ class Stages(Strict):
     sentiment: StageConfig
     templates: StageConfig
     language_model: StageConfig
+    fluency: StageConfig
     viral_predictor: StageConfig
     wording: StageConfig
     store: StageConfig

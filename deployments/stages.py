@@ -26,7 +26,9 @@ Result = TypeVar("Result")
 ANALYSIS_SHARE = 0.4
 WRITING_SHARE = 0.5
 LANGUAGE_MODEL_SHARE = 0.8
+FLUENCY_SHARE = 0.3
 LANGUAGE_MODEL = "generator.lm"
+FLUENCY = "generator.fluency"
 WORDING = "viral_predictor.wording"
 WARM_UP_TEXT = "Our new running shoes are here. Which color would you wear?"
 
@@ -101,6 +103,9 @@ class Stages:
         self.language_model: MicroBatcher[Brief, list[Proposal]] = stage(
             "generator", handles.generator.generate, configs.language_model, _brief_bytes, LANGUAGE_MODEL
         )
+        self.fluency: MicroBatcher[tuple[str, str | None], float | None] = stage(
+            "generator", handles.generator.score, configs.fluency, _text_bytes, FLUENCY
+        )
         self.viral_predictor: MicroBatcher[Draft, Prediction] = stage(
             "viral_predictor", handles.viral_predictor.predict, configs.viral_predictor, _draft_bytes
         )
@@ -115,6 +120,7 @@ class Stages:
             (self.sentiment, configs.sentiment),
             (self.templates, configs.templates),
             (self.language_model, configs.language_model),
+            (self.fluency, configs.fluency),
             (self.viral_predictor, configs.viral_predictor),
             (self.wording, configs.wording),
         ):
@@ -184,12 +190,14 @@ class RequestStages:
         """Let the language model write; see pipelines.generator."""
         return await self._timed(self.stages.language_model, brief, LANGUAGE_MODEL_SHARE)
 
+    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
+        """Score how texts read; raises where a single one of them got no answer. See pipelines.fluency."""
+        scores = await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
+        return _all_or_raise(scores)
+
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts; raises where a single one of them has no score."""
-        predictions = await self.predict_each(drafts)
-        if failure := next((p for p in predictions if isinstance(p, ModelUnavailable)), None):
-            raise failure
-        return predictions  # type: ignore[return-value]  # no failure among them
+        return _all_or_raise(await self.predict_each(drafts))
 
     async def predict_each(self, drafts: Sequence[Draft]) -> list[Prediction | ModelUnavailable]:
         """Score drafts; one that fails costs only its own place."""
@@ -225,6 +233,12 @@ class RequestStages:
             if isinstance(result, ModelUnavailable):
                 self.stages.watch.failed(batcher.name, type(result).__name__)
         return results
+
+
+def _all_or_raise(results: Sequence[Result | ModelUnavailable]) -> list[Result]:
+    if failure := next((result for result in results if isinstance(result, ModelUnavailable)), None):
+        raise failure
+    return list(results)  # type: ignore[arg-type]  # no failure among them
 
 
 def _text_bytes(item: tuple[str, str | None]) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 # fmt: off
 WORDS = [
@@ -74,6 +78,73 @@ def save_model(folder: Path, *, chat: bool, steps: int, lessons: Sequence[str] =
     fresh = make_tokenizer(chat=chat)
     fresh.save_pretrained(folder)
     return str(folder)
+
+
+def bundled_size() -> Any:
+    """The shape of the GPT-2 that the product can bundle."""
+    from transformers import GPT2Config
+
+    return GPT2Config(
+        vocab_size=8192, n_embd=320, n_layer=6, n_head=5, n_positions=256, bos_token_id=0, eos_token_id=0
+    )  # fmt: skip
+
+
+def save_bundled_size(folder: Path) -> str:
+    """Save a GPT-2 of the bundled size with random weights: it writes nothing, at the speed of one that does."""
+    import torch
+    from transformers import GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    GPT2LMHeadModel(bundled_size()).save_pretrained(folder)
+    make_tokenizer(chat=False).save_pretrained(folder)
+    return str(folder)
+
+
+def save_critic(folder: Path, *, measure: str = "mean", steps: int = 60) -> Path:
+    """Train a tiny critic on the lessons, between end tokens, and save it in the format of models/generator."""
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    make_tokenizer(chat=False).save_pretrained(folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").unlink()
+    end, size = tokenizer.token_to_id("<|endoftext|>"), tokenizer.get_vocab_size()
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=size, n_positions=64, n_embd=32, n_layer=2, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0,
+        attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config)
+    rows = [[end, *tokenizer.encode(lesson.strip()).ids, end] for lesson in LESSONS]
+    longest = max(map(len, rows))
+    tokens = torch.tensor([row + [end] * (longest - len(row)) for row in rows])
+    places = torch.arange(longest)[None]
+    labels = tokens.masked_fill(places >= torch.tensor([len(row) for row in rows])[:, None], -100)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        model(input_ids=tokens, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.half().save_pretrained(folder)
+    (folder / "generation_config.json").unlink()
+    counts = torch.bincount(torch.cat([torch.tensor(row[1:]) for row in rows]), minlength=size) + 1.0
+    np.savez_compressed(folder / "unigrams.npz", log_p=(counts / counts.sum()).log().numpy().astype(np.float32))
+    vouch(folder, measure=measure)
+    return folder
+
+
+def vouch(folder: Path, **changes: Any) -> None:
+    """Write metadata.json for the files of a critic as they are."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != "metadata.json")
+    metadata = {
+        "format": 1,
+        "version": "test",
+        "measure": "mean",
+        "languages": ["en"],
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
+    }
+    (folder / "metadata.json").write_text(json.dumps(metadata | changes))
 
 
 def save_classifier(folder: Path) -> str:

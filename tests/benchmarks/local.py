@@ -52,7 +52,9 @@ def models() -> Handles:
         ),
         sentiment=SimpleNamespace(read=lambda items: Batch(ensemble.version, ensemble.read(*zip(*items, strict=True)))),
         generator=SimpleNamespace(
-            write=lambda briefs: Batch(generator.version, generator.write(briefs)), generate=None
+            write=lambda briefs: Batch(generator.version, generator.write(briefs)),
+            generate=None,
+            score=lambda items: Batch(generator.version, generator.score(items)),
         ),
         viral_predictor=SimpleNamespace(
             predict=lambda drafts: Batch(predictor.version, predictor.predict(drafts)),

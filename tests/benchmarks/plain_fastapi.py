@@ -55,6 +55,9 @@ class InThread:
     async def generate(self, brief: Brief) -> list[Proposal]:
         raise AssertionError(brief)
 
+    async def fluency(self, texts: list[str], language: str | None) -> list[float | None]:
+        return list((await self.handles.generator.score.remote([(text, language) for text in texts])).results)
+
     async def predict(self, drafts: list[Draft]) -> list[Prediction]:
         return list((await self.handles.viral_predictor.predict.remote(list(drafts))).results)
 

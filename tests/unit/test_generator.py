@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import ModelMissing
+from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator import Generator, one_tweet
-from pipelines.records import Brief, Entity, Proposal
+from pipelines.language_model import LONG_ENOUGH, Completion, LanguageModel, Sampler, forward
+from pipelines.records import Brief, Proposal
 from pipelines.templates import realise
 from pipelines.tweets import is_valid, weighted_length
-from tests.checkpoints import LESSONS, make_tokenizer, save_model
+from tests.checkpoints import LESSONS, make_tokenizer, save_critic, save_model
 
 BRIEF = Brief(query="coffee subscription", language="en", keywords=("coffee subscription",), n=4, seed=1)
 
@@ -36,22 +37,41 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    return Generator(save_model(tmp_path_factory.mktemp("trained"), chat=False, steps=80))
+    return Generator(LanguageModel(save_model(tmp_path_factory.mktemp("trained"), chat=False, steps=80)))
 
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    return Generator(save_model(tmp_path_factory.mktemp("untrained"), chat=False, steps=0), temperature=2.0)
+    folder = save_model(tmp_path_factory.mktemp("untrained"), chat=False, steps=0)
+    return Generator(LanguageModel(folder), temperature=2.0)
 
 
 @pytest.fixture(scope="module")
 def instructable(tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    return Generator(save_model(tmp_path_factory.mktemp("instructable"), chat=True, steps=0))
+    return Generator(LanguageModel(save_model(tmp_path_factory.mktemp("instructable"), chat=True, steps=0)))
+
+
+class Saying:
+    """A writer that says the same to every brief."""
+
+    version = "saying"
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def complete(self, briefs: Sequence[Brief], **_: float) -> list[list[Completion]]:
+        return [[Completion(text, finished=True) for text in self.texts] for _ in briefs]
 
 
 def prompt_of(generator: Generator, brief: Brief) -> str:
-    model: Any = generator._model
+    model: Any = generator._writer
     return str(model._prompt(brief))
+
+
+def texts_of(generator: Generator, *briefs: Brief, max_seconds: float = 60) -> list[list[str]]:
+    """The texts that a local model wrote for each brief."""
+    written = generator.generate(briefs, max_seconds=max_seconds)
+    return [[proposal.text for proposal in proposals] for proposals in written]  # type: ignore[union-attr]
 
 
 def test_without_a_language_model_the_setting_to_set_is_named() -> None:
@@ -61,14 +81,14 @@ def test_without_a_language_model_the_setting_to_set_is_named() -> None:
 
 def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        Generator(str(tmp_path / "nowhere"))
+        LanguageModel(str(tmp_path / "nowhere"))
 
 
 def test_a_tokenizer_that_can_neither_pad_nor_end_is_refused(tmp_path: Path) -> None:
     folder = save_model(tmp_path, chat=False, steps=0)
     make_tokenizer(chat=False, end=None).save_pretrained(folder)
     with pytest.raises(ValueError, match="neither a padding nor an end token"):
-        Generator(folder)
+        LanguageModel(folder)
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "“”", "\ufeff", "\ufffd", "x" * 400])
@@ -105,18 +125,22 @@ def test_templates_are_written_for_each_brief_in_order() -> None:
     assert Generator().write([BRIEF, spanish]) == [realise(BRIEF), realise(spanish)]
 
 
-def test_templates_load_neither_torch_nor_transformers() -> None:
+def test_templates_load_no_model_library_even_where_a_critic_waits(tmp_path: Path) -> None:
     script = (
-        "import sys; from pipelines.generator import Generator; from pipelines.records import Brief; "
-        "Generator().write([Brief(query='tea', language='en', keywords=('tea',))]); "
-        "print({'torch', 'transformers'} & sys.modules.keys())"
+        "import sys; from pathlib import Path; from pipelines.generator import Generator; "
+        "from pipelines.records import Brief; import deployments.generator; "
+        f"generator = Generator(critic=Path({str(save_critic(tmp_path))!r})); "
+        "generator.write([Brief(query='tea', language='en', keywords=('tea',))]); "
+        "heavy = {'torch', 'transformers', 'openai', 'anthropic'}; print(heavy & sys.modules.keys()); "
+        "generator.score([('tea', 'en')]); print('torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "set()"
+    assert run.stdout.split() == ["set()", "True"]
 
 
 def test_the_model_writes_distinct_whole_tweets_without_the_prompt(trained: Generator) -> None:
     [proposals] = trained.generate([BRIEF], max_seconds=60)
+    assert not isinstance(proposals, ModelUnavailable)
     known = {lesson.strip() for lesson in LESSONS}
     assert 1 <= len(proposals) <= 4
     assert {proposal.text for proposal in proposals} <= known
@@ -126,8 +150,7 @@ def test_the_model_writes_distinct_whole_tweets_without_the_prompt(trained: Gene
 
 def test_whatever_an_untrained_model_writes_is_valid(untrained: Generator) -> None:
     briefs = [replace(BRIEF, seed=seed, n=8) for seed in range(4)]
-    written = untrained.generate(briefs, max_seconds=60)
-    texts = [proposal.text for proposals in written for proposal in proposals]
+    texts = [text for texts in texts_of(untrained, *briefs) for text in texts]
     assert texts
     assert all(map(is_valid, texts))
     assert not any("Topic:" in text for text in texts)
@@ -146,17 +169,17 @@ def test_a_batch_answers_like_single_calls(untrained: Generator) -> None:
 
 
 def test_temperature_and_top_p_decide_how_much_varies(untrained: Generator) -> None:
-    wide = untrained.generate([replace(BRIEF, n=8)], max_seconds=60)[0]
+    [wide] = texts_of(untrained, replace(BRIEF, n=40))
     narrow = copy(untrained)
     narrow.top_p = 1e-9
-    assert len(narrow.generate([replace(BRIEF, n=8)], max_seconds=60)[0]) <= 1 < len(wide)
+    [alike] = texts_of(narrow, replace(BRIEF, n=40))
+    assert len(alike) <= 1 < len(wide)
     assert narrow.version != untrained.version
 
 
 def test_a_text_of_4000_characters_fits_the_model(trained: Generator) -> None:
     long = replace(BRIEF, query="coffee 😀 " * 440, keywords=("coffee " * 100,) * 9)
-    [proposals] = trained.generate([long], max_seconds=60)
-    assert all(is_valid(proposal.text) for proposal in proposals)
+    assert all(map(is_valid, texts_of(trained, long)[0]))
 
 
 def test_when_the_time_is_over_what_is_written_stays_and_the_rest_is_empty(untrained: Generator) -> None:
@@ -169,13 +192,21 @@ def test_when_the_time_is_over_what_is_written_stays_and_the_rest_is_empty(untra
     assert untrained.generate([BRIEF], max_seconds=0) == [[]]
 
 
-def test_a_link_or_handle_that_is_not_the_authors_rejects_a_candidate(tmp_path: Path) -> None:
-    generator = Generator(save_model(tmp_path, chat=False, steps=60, lessons=[" Ask @coffeebot for coffee.\n"]))
-    own = replace(BRIEF, entities=(Entity("@coffeebot", "MENTION", 0, 10),))
-    assert generator.generate([BRIEF], max_seconds=60) == [[]]
-    assert [proposal.text for proposal in generator.generate([own], max_seconds=60)[0]] == [
-        "Ask @coffeebot for coffee."
-    ]
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("Coffee at https://evil.example/now.", "coffee subscription"),
+        ("Ask @coffeebot for coffee.", "coffee subscription @coffee"),
+        ("Coffee is 50% off.", "coffee subscription, 5% off"),
+        ("Coffee comes on Monday.", "coffee comes on Tuesday"),
+        ("Coffee has never been better.", "coffee subscription"),
+    ],
+)
+def test_a_fact_that_is_not_the_authors_rejects_a_candidate(said: str, query: str) -> None:
+    writer = Saying(said, "Good coffee for you.")
+    brief = replace(BRIEF, query=query)
+    assert texts_of(Generator(writer), brief) == [["Good coffee for you."]]
+    assert texts_of(Generator(writer), replace(brief, query=f"{query}. {said}")) == [[said, "Good coffee for you."]]
 
 
 def test_the_authors_text_is_data_in_the_users_message(instructable: Generator) -> None:
@@ -189,8 +220,8 @@ def test_the_authors_text_is_data_in_the_users_message(instructable: Generator) 
 
 
 def test_an_instruct_model_writes_valid_tweets(instructable: Generator) -> None:
-    written = instructable.generate([BRIEF, replace(BRIEF, language="es")], max_seconds=60)
-    assert all(is_valid(proposal.text) for proposals in written for proposal in proposals)
+    written = texts_of(instructable, *(replace(BRIEF, n=20, language=language) for language in ("en", "es")))
+    assert all(is_valid(text) for texts in written for text in texts)
     assert any(written)
 
 
@@ -202,3 +233,54 @@ def test_a_base_model_cannot_be_ended_by_the_authors_text(trained: Generator) ->
 
 def test_the_version_tells_generators_apart(trained: Generator, instructable: Generator) -> None:
     assert len({Generator().version, trained.version, instructable.version}) == 3
+
+
+def test_a_long_completion_ends_with_the_sentence_that_makes_it_long_enough(tmp_path: Path) -> None:
+    lesson = " Good coffee for you." * 12
+    model = LanguageModel(save_model(tmp_path, chat=False, steps=80, lessons=[lesson]))
+    [[completion]] = model.complete([replace(BRIEF, n=1)], temperature=0.01, top_p=0.5, max_seconds=60)
+    assert completion.finished
+    assert completion.text.endswith(".")
+    assert LONG_ENOUGH <= weighted_length(completion.text.strip()) < LONG_ENOUGH + 40
+
+
+def test_each_row_draws_from_its_own_distribution_and_seed() -> None:
+    import torch
+
+    logits = torch.tensor([[0.0, 1.0, 2.0], [9.0, 0.0, 0.0], [0.0, 1.0, 2.0]])
+    seeds = [f"{number}" for number in range(2000)]
+    drawn = Sampler(seeds, 1.0, 1.0).draw(range(2000), logits[:1].expand(2000, 3))
+    assert torch.bincount(drawn).div(2000).tolist() == pytest.approx(logits[0].softmax(-1).tolist(), abs=0.04)
+    assert Sampler(["a", "b", "a"], 1.0, 1.0).draw([0, 1, 2], logits).tolist()[1] == 0
+    assert (
+        Sampler(["a", "b"], 1.0, 1.0).draw([1], logits[:1]).tolist()
+        == Sampler(["b"], 1.0, 1.0).draw([0], logits[:1]).tolist()
+    )
+    assert set(Sampler(seeds, 1.0, 0.5).draw(range(2000), logits[:1].expand(2000, 3)).tolist()) == {2}
+
+
+@pytest.mark.parametrize("architecture", ["GPT2", "Llama", "Bloom"])
+def test_a_prompt_read_once_with_padding_gives_the_logits_of_the_whole_text(architecture: str) -> None:
+    import torch
+    import transformers
+
+    sizes = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = getattr(transformers, f"{architecture}Config")(**sizes, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    long, short = torch.randint(3, 64, (9,)), torch.randint(3, 64, (4,))
+    tokens = torch.stack([long, torch.cat([torch.zeros(5, dtype=torch.long), short])])
+    mask = (tokens != 0).long()
+    cache = transformers.DynamicCache(config=model.config)
+    with torch.inference_mode():
+        first = forward(model, tokens, mask, cache)
+        rows = torch.tensor([1, 0, 1])
+        cache.batch_select_indices(rows)
+        drawn = torch.tensor([[7], [8], [9]])
+        second = forward(model, drawn, torch.cat([mask[rows], torch.ones(3, 1, dtype=torch.long)], dim=1), cache)
+        whole = [model(text[None]).logits[0, -1] for text in (long, short)]
+        longer = [
+            model(torch.cat([text, drawn[row]])[None]).logits[0, -1] for row, text in enumerate([short, long, short])
+        ]
+    assert torch.allclose(first, torch.stack(whole), atol=1e-4)
+    assert torch.allclose(second, torch.stack(longer), atol=1e-4)

@@ -65,6 +65,9 @@ class FakeModels:
         self._check("generator.lm")
         return [Proposal("Written by a model.", 19, "lm")][: brief.n]
 
+    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
+        return [None for _ in texts]
+
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         self._check("viral_predictor")
         self.predicted += drafts

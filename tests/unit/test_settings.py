@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from deployments.settings import (
     USER_CONFIGS,
     Args,
     ConfigError,
+    RemoteLanguageModel,
     Settings,
     is_loopback,
     parse_serve_config,
@@ -123,3 +125,50 @@ def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.Monke
     printed = repr(Settings())
     assert "hidden" not in printed
     assert KEY not in printed
+
+
+def remote(**changes: Any) -> dict[str, Any]:
+    return {"language_model": {"provider": "openai", "model": "a-model"} | changes}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"provider": "somebody"},
+        {"model": ""},
+        {"key": "sk-0123456789"},
+        {"base_url": "file:///etc/passwd"},
+        {"base_url": "127.0.0.1:8000"},
+        {"base_url": "http://user:sk-0123456789@localhost/v1"},
+        {"base_url": "http://localhost/v1?key=sk-0123456789"},
+    ],
+)
+def test_a_model_behind_http_that_cannot_be_or_holds_a_key_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Args.model_validate(remote(**changes))
+
+
+def test_a_language_model_is_a_name_or_a_server() -> None:
+    assert Args.model_validate({"language_model": "gpt2"}).language_model == "gpt2"
+    model = Args.model_validate(remote(base_url="http://localhost:8000/v1")).language_model
+    assert model == RemoteLanguageModel(provider="openai", model="a-model", base_url="http://localhost:8000/v1")
+
+
+def test_a_providers_key_comes_from_the_environment_and_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    settings = read_settings()
+    key = settings.key_of(RemoteLanguageModel(provider="openai", model="a-model"))
+    assert key is not None
+    assert key.get_secret_value() == "sk-0123456789"
+    assert "0123456789" not in repr(settings) + str(key)
+
+
+@pytest.mark.parametrize(("provider", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")])
+def test_only_a_server_of_ones_own_may_be_asked_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, provider: Any, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "")
+    own = RemoteLanguageModel(provider=provider, model="a-model", base_url="http://localhost:8000/v1")
+    assert read_settings().key_of(own) is None
+    with pytest.raises(ConfigError, match=variable):
+        read_settings().key_of(RemoteLanguageModel(provider=provider, model="a-model"))
