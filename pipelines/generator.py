@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import ModelMissing
 from pipelines.records import Brief, Proposal
-from pipelines.templates import PATH, realise
+from pipelines.templates import PATHS, realise
 from pipelines.tweets import FORBIDDEN, MAX_WEIGHTED_LENGTH, entities, fitting_length, is_valid, weighted_length
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Generator:
         self.temperature = temperature
         self.top_p = top_p
         self._model = LanguageModel(lm, device) if lm else None
-        self._frames = hashlib.blake2b(PATH.read_bytes(), digest_size=4).hexdigest()
+        self._frames = hashlib.blake2b(b"".join(path.read_bytes() for path in PATHS), digest_size=4).hexdigest()
 
     @property
     def version(self) -> str:
