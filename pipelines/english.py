@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from pipelines.noun_phrases import CLOSED, WORDS, NounPhrase, Role, Token, is_verb, noun_phrases, roles, tag, words_of
+from pipelines.noun_phrases import (
+    CLOSED,
+    WORDS,
+    NounPhrase,
+    Role,
+    Token,
+    is_verb,
+    noun_phrases,
+    plural_of,
+    roles,
+    singular,
+    tag,
+    words_of,
+)
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, edges, one_line, without_entities
 
 if TYPE_CHECKING:
@@ -15,15 +28,16 @@ if TYPE_CHECKING:
 
 SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
-    "when", "action", "fact", "event", "Event", "discount", "hiring", "headline", "Headline", "item", "Item", "item_one", "The_topic",
-    "field", "Field", "ours", "When",
+    "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "products", "Products", "product_kind",
+    "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When", "action", "their_action", "fact",
+    "discount", "own_hashtag",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
 MAX_WORDS = 6
 MAX_TOPIC_CHARACTERS = 60
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
-CAPITALIZED = frozenset({"the_topic", "a_topic", "event", "headline", "item", "field", "when"})
+CAPITALIZED = frozenset({"the_topic", "a_topic", "event", "headline", "products", "field", "when"})
 DEFINITE = frozenset({"our", "my", "the", "this", "these"})
 OWN = frozenset({"our", "my"})
 # How much less a phrase of the second sentence counts than one of the first.
@@ -61,6 +75,9 @@ def slots(brief: Brief) -> dict[str, str]:
         if fresh and (when := _when(best[2])):
             filled["when"] = when
     filled |= _clauses(brief, sentences)
+    own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
+    if own:
+        filled["own_hashtag"] = one_line(own)
     for name in CAPITALIZED.intersection(filled):
         filled[name[0].upper() + name[1:]] = capitalized(filled[name])
     return filled
@@ -106,20 +123,51 @@ def _topic_slots(phrase: NounPhrase, determiner: str) -> dict[str, str]:
         filled["a_topic"] = topic
     elif phrase.kind == "count":
         filled["a_topic"] = f"{article(topic)} {topic}"
-    filled["headline"] = filled["the_topic"] if determiner in DEFINITE and "the_topic" in filled else full
-    if phrase.kind in {"count", "plural"} and not _is_event(phrase) and phrase.head not in WORDS["people"]:
-        filled["item"] = filled["a_topic"]
-        if phrase.kind == "count":
-            filled["item_one"] = topic
-    if phrase.kind == "mass":
-        filled["field"] = topic
-    if determiner in OWN:
+    definite = determiner in DEFINITE
+    person = any(word.lower() in WORDS["people"] - WORDS["experts"] for word in phrase.core)
+    if phrase.kind == "count":
+        filled["topics"] = " ".join(filter(None, [*phrase.core[:-1], plural_of(phrase.core[-1]), phrase.tail]))
+    elif phrase.kind in {"plural", "mass"}:
+        filled["topics"] = topic
+    if definite or _is_event(phrase) or phrase.kind == "name":
+        filled["headline"] = filled["about"] = filled.get("the_topic", f"the {full}")
+    else:
+        filled["headline"] = full if phrase.new or phrase.head in WORDS["experts"] else filled.get("topics", full)
+        if "topics" in filled:
+            filled["about"] = filled["topics"]
+    if person:
+        filled = {name: value for name, value in filled.items() if name not in {"about", "topics"}}
+    elif determiner in OWN:
         filled["ours"] = filled["the_topic"]
+    if (definite or phrase.kind == "name") and not person:
+        filled["known"] = filled["the_topic"]
+    filled |= _typed_slots(phrase, filled)
     agree = ("are", "have", "were", "they", "them", "these") if plural else ("is", "has", "was", "it", "it", "this")
     filled |= dict(zip(("is", "has", "was", "it", "them", "this"), agree, strict=True))
     if phrase.kind in {"name", "unknown"}:
         del filled["it"], filled["them"], filled["this"]  # somebody's name, perhaps
     return filled
+
+
+def _typed_slots(phrase: NounPhrase, filled: dict[str, str]) -> dict[str, str]:
+    """Return what kind of thing the topic is, where its head is on a list, as {a_topic} writes it."""
+    typed: dict[str, str] = {}
+    head, thing = singular(phrase.head) or phrase.head, filled.get("a_topic")
+    if not thing or _is_event(phrase):
+        return typed
+    for name, heads in (("product", "products"), ("venue", "venues"), ("content", "contents"), ("group", "groups")):
+        if head in WORDS[heads] or phrase.head in WORDS[heads]:
+            typed[name] = thing
+    if head in WORDS["experts"] and phrase.kind == "count":
+        typed["expert"] = thing
+    if "product" in typed and phrase.kind != "count":
+        typed["products"] = phrase.text
+    for name, kind in (("product", "product_kind"), ("group", "group_kind")):
+        if name in typed and phrase.kind == "count":
+            typed[kind] = phrase.text
+    if phrase.kind == "mass" and "product" not in typed:
+        typed["field"] = phrase.text
+    return typed
 
 
 def _is_event(phrase: NounPhrase) -> bool:
@@ -170,9 +218,12 @@ def _clauses(brief: Brief, sentences: list[str]) -> dict[str, str]:
     """Return {action} and {fact}."""
     filled: dict[str, str] = {}
     for sentence in sentences:
-        action = None if "|" in sentence else _action(sentence)
-        if action:
-            filled.setdefault("action", action)
+        action = _action(sentence)
+        if action and "action" not in filled:
+            verb, _, rest = action.partition(" ")
+            doing = f"{gerund(verb)} {rest}"
+            filled |= {"action": action, "field": doing, "headline": doing, "about": doing}
+            filled["their_action"] = YOUR.sub("their", action)
     for sentence in SENTENCE.split(one_line(brief.query[:MAX_READ_CHARACTERS])):
         if _states(sentence, brief):
             filled.setdefault("fact", capitalized(edges(sentence)) + ".")
@@ -180,14 +231,16 @@ def _clauses(brief: Brief, sentences: list[str]) -> dict[str, str]:
 
 
 def _action(sentence: str) -> str | None:
-    """Return what "how to choose a mattress" is about to do, without the author's own "my"."""
+    """Return what "how to choose a mattress" is about to do; what is the author's own becomes the reader's."""
     match = HOW.search(sentence)
-    phrase = edges(match["action"] if match else sentence)
+    phrase = OWN_WORD.sub("your", edges(match["action"] if match else sentence))
     tokens = words_of(phrase)
     if not 2 <= len(tokens) <= MAX_WORDS or any(token.breaks for token in tokens[1:]):
         return None
     first = tokens[0].lower
-    if any(token.lower in FIRST_PERSON or NEGATION.search(token.lower) for token in tokens):
+    if HASH_OR_LINK.search(phrase) or any(
+        token.lower in FIRST_PERSON or NEGATION.search(token.lower) for token in tokens
+    ):
         return None
     if not is_verb(first) or first in CLOSED or tag(first) not in {"VB", "VBP", "NN", "JJ"}:
         return None
@@ -197,6 +250,15 @@ def _action(sentence: str) -> str | None:
     if not match and not imperative:
         return None
     return " ".join((tokens[0].lower, *(token.text for token in tokens[1:])))
+
+
+def gerund(verb: str) -> str:
+    """Return the -ing form of a verb."""
+    if verb.endswith("ie"):
+        return f"{verb[:-2]}ying"
+    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and verb != "be":
+        return f"{verb[:-1]}ing"
+    return f"{verb}{verb[-1]}ing" if DOUBLED.search(verb) else f"{verb}ing"
 
 
 def _states(sentence: str, brief: Brief) -> bool:
@@ -243,6 +305,13 @@ PAST = regex.compile(r"\b(?:yesterday|last\s(?:night|week|month|year|weekend)|ag
 HOW = regex.compile(
     r"\b(?:how\s+to|how\s+(?:do|can|should|would)\s+(?:i|you|we|people)|(?:ways?|tips?|steps?|guide)\s+(?:for|to)|(?:want|need|trying|learn|time)\s+to)\s+(?P<action>[^.!?:;,|\n]+)",
     regex.IGNORECASE,
+)
+YOUR = regex.compile(r"\byour\b")
+OWN_WORD = regex.compile(r"\b(?:my|our)\b", regex.IGNORECASE)
+HASH_OR_LINK = regex.compile(r"[#@$%|]|://|\.\w")
+# One syllable, one vowel, one consonant: plan, cut, run; and some that are stressed at their end.
+DOUBLED = regex.compile(
+    r"^[^aeiou]*(?:qu)?[aeiou][bdgklmnprtz]$|(?:begin|prefer|submit|commit|admit|refer|forget|upset)$"
 )
 HIRING = regex.compile(
     r"\b(?:hiring|we(?:'re| are) looking for|join our team as|vacancy|now recruiting)\b", regex.IGNORECASE

@@ -71,10 +71,14 @@ class NounPhrase:
         return self.core[-1].lower()
 
 
+def _textblob() -> Any:
+    return import_without("textblob.en", "sklearn", "scipy", "pandas", "matplotlib", "sympy")
+
+
 @lru_cache(maxsize=1)
 def _tags() -> dict[str, str]:
     """Read the commonest Penn Treebank tag of 94,000 words."""
-    lexicon: Any = import_without("textblob.en", "sklearn", "scipy", "pandas", "matplotlib", "sympy").lexicon
+    lexicon = _textblob().lexicon
     return {word: lexicon[word] for word in lexicon}
 
 
@@ -112,6 +116,12 @@ def singular(word: str) -> str | None:
     if last and word not in nouns:
         return last[0]
     return stems[0] if word not in nouns and word not in _tags() and not word.endswith("ics") else None
+
+
+@lru_cache(maxsize=8192)
+def plural_of(word: str) -> str:
+    """Return the plural of a singular noun."""
+    return str(_textblob().inflect.pluralize(word, classical=False))
 
 
 @lru_cache(maxsize=8192)
@@ -169,6 +179,9 @@ def words_of(text: str) -> list[Token]:
         capital = word[0].isupper()
         opens = headline or not tokens or bool(OPENS.search(gap))
         shouted = headline and len(word) > 3 and word.isupper()
+        follows = found[len(tokens) + 1][0].lower() if len(tokens) + 1 < len(found) else ""
+        if (lower, follows) in NAMED_DAYS:
+            opens = False
         if capital and opens and (word[1:].islower() or shouted or len(word) == 1) and _is_common(word, lower):
             word, capital = lower, False
         tokens.append(Token(word, lower, breaks, capital))
