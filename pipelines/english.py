@@ -30,7 +30,7 @@ SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "products", "Products", "product_kind",
     "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When", "action", "their_action", "fact",
-    "discount", "own_hashtag",
+    "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
@@ -39,6 +39,8 @@ MAX_TOPIC_CHARACTERS = 60
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
 CAPITALIZED = frozenset({"the_topic", "a_topic", "event", "headline", "products", "field", "when"})
 DEFINITE = frozenset({"our", "my", "the", "this", "these"})
+WE_SLOTS = {"we": "we", "We": "We", "we_are": "we are", "We_are": "We are", "us": "us", "our": "our"}
+I_SLOTS = {"we": "I", "We": "I", "we_are": "I am", "We_are": "I am", "us": "me", "our": "my"}
 OWN = frozenset({"our", "my"})
 # How much less a phrase of the second sentence counts than one of the first.
 LATER_SENTENCE = 0.4
@@ -69,12 +71,13 @@ def slots(brief: Brief) -> dict[str, str]:
         filled |= _topic_slots(phrase, "" if question and phrase.determiner in OWN else phrase.determiner)
         if not _is_past(best[2]):
             filled |= _event_slots(phrase, filled)
-        if HIRING.search(best[2]) and phrase.kind in {"count", "plural"}:
+        if (HIRING.search(best[2]) or phrase.head == "volunteers") and phrase.kind in {"count", "plural"}:
             filled["hiring"] = filled.get("a_topic", phrase.text)
         fresh = _is_event(phrase) or phrase.new or phrase.before in LAUNCHES or "discount" in filled
         if fresh and (when := _when(best[2])):
             filled["when"] = when
     filled |= _clauses(brief, sentences)
+    filled |= I_SLOTS if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE_SLOTS
     own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
     if own:
         filled["own_hashtag"] = one_line(own)
@@ -125,7 +128,7 @@ def _topic_slots(phrase: NounPhrase, determiner: str) -> dict[str, str]:
         filled["a_topic"] = f"{article(topic)} {topic}"
     definite = determiner in DEFINITE
     person = any(word.lower() in WORDS["people"] - WORDS["experts"] for word in phrase.core)
-    if phrase.kind == "count":
+    if phrase.kind == "count" and not _is_event(phrase) and (determiner not in OWN or phrase.head in WORDS["venues"]):
         filled["topics"] = " ".join(filter(None, [*phrase.core[:-1], plural_of(phrase.core[-1]), phrase.tail]))
     elif phrase.kind in {"plural", "mass"}:
         filled["topics"] = topic
@@ -306,6 +309,8 @@ HOW = regex.compile(
     r"\b(?:how\s+to|how\s+(?:do|can|should|would)\s+(?:i|you|we|people)|(?:ways?|tips?|steps?|guide)\s+(?:for|to)|(?:want|need|trying|learn|time)\s+to)\s+(?P<action>[^.!?:;,|\n]+)",
     regex.IGNORECASE,
 )
+FIRST_SINGULAR = regex.compile(r"\b(?:I|I'm|my|me)\b")
+FIRST_PLURAL = regex.compile(r"\b(?:we|our|us|we're)\b", regex.IGNORECASE)
 YOUR = regex.compile(r"\byour\b")
 OWN_WORD = regex.compile(r"\b(?:my|our)\b", regex.IGNORECASE)
 HASH_OR_LINK = regex.compile(r"[#@$%|]|://|\.\w")

@@ -128,6 +128,8 @@ def plural_of(word: str) -> str:
 def is_noun(word: str) -> bool:
     """Whether a word in lower case can be a noun; a word that nobody knows is one."""
     nouns, verbs, _ = _wordnet()
+    if word in WORDS["count"] or word in WORDS["mass"]:
+        return True
     return (
         word in nouns
         or singular(word) is not None
@@ -229,7 +231,7 @@ def _role(token: Token, before: Token | None, role_before: Role | None, after: T
         return "d"
     if word in WORDS["prepositions"]:
         return "p"
-    if word in WORDS["quantifiers"]:
+    if word in WORDS["quantifiers"] or word in NUMBER_WORDS or word.isdigit():
         return "q"
     if before is not None and (before.lower, word) in NAMED_DAYS:
         return "n"

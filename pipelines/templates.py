@@ -30,7 +30,9 @@ GRAMMARS: dict[Language, ModuleType] = {"en": english, "es": spanish}
 MAX_VARIANTS = 4_096
 MAX_DEPTH = 8
 MAX_COPIED_WORDS = 6
-LABEL_SLOTS = frozenset({"topic", "Topic", "headline", "Headline"})
+# Slots that carry the author's message, and slots that say nothing about it.
+MESSAGE_SLOTS = frozenset({"fact", "hecho", "when", "When", "cuando", "discount", "hiring"})
+LABEL_SLOTS = frozenset({"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"})
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def realise(brief: Brief) -> list[Proposal]:
     words, when every other one has had its turn. None repeats more than MAX_COPIED_WORDS words of the query in a row.
     """
     slots: dict[str, str] = GRAMMARS[brief.language].slots(brief)
-    chance = random.Random(brief.seed)
+    chance = random.Random(f"{brief.seed} {brief.query}")
     fitting = [template for template in brief.templates or load_templates() if template.language == brief.language]
     chance.shuffle(fitting)
     fitting.sort(key=lambda template: (*_fit(template, brief), template.success_lower_bound or 0.0), reverse=True)
@@ -144,20 +146,21 @@ def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str
         yield write(parts, slots, (int(start * total) + stride * turn) % total)
 
 
-def _fit(template: Template, brief: Brief) -> tuple[int, bool, bool, bool]:
+def _fit(template: Template, brief: Brief) -> tuple[int, int, bool, bool]:
     """Say how well a frame fits; what comes first weighs more than all that follows it.
 
     The first objective asked for comes before the others, a frame that is about the topic before one that only names it.
     """
     objectives = brief.objectives
     rank = len(objectives) - objectives.index(template.objective) if template.objective in objectives else 0
-    return rank, _says_more(template.content), template.intent == brief.intent, template.tone == brief.tone
+    return rank, _weight(template.content), template.intent == brief.intent, template.tone == brief.tone
 
 
 @lru_cache(maxsize=1024)
-def _says_more(content: str) -> bool:
-    """Whether a frame needs more than the topic as a label."""
-    return any(isinstance(part, Slot) and part.name not in LABEL_SLOTS for part in _required(parse(content)))
+def _weight(content: str) -> int:
+    """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
+    names = {part.name for part in _required(parse(content)) if isinstance(part, Slot)}
+    return 2 if names & MESSAGE_SLOTS else int(not names <= LABEL_SLOTS)
 
 
 def _required(parts: Parts) -> Iterator[str | Slot]:
