@@ -235,6 +235,10 @@ def _role(token: Token, before: Token | None, role_before: Role | None, after: T
         return "q"
     if before is not None and (before.lower, word) in NAMED_DAYS:
         return "n"
+    if word == "early" and after is not None and after.lower == "bird":
+        return "a"
+    if word.endswith("ing") and before is not None and before.lower in WORDS["imperatives"] and tag(word) != "NN":
+        return "x"
     if word in CLOSED or CONTRACTION.search(word) or (DIGIT.search(word) and word not in WORDS["mass"]):
         return "x"
     if token.capital or word.endswith(("'s", "s'")):
@@ -335,7 +339,8 @@ def _phrase_at(tokens: list[Token], found: list[Role], place: int) -> tuple[Noun
     if all(role == "n" for role in found[first:last]):
         first = max(first, last - MAX_NOUNS - 1)
     words = tokens[first:last]
-    tail_end = _tail_end(tokens, found, last, MAX_WORDS - len(words))
+    prepositions = TAIL_PREPOSITIONS if tokens[start].breaks else CLOSE_PREPOSITIONS
+    tail_end = _tail_end(tokens, found, last, MAX_WORDS - len(words), prepositions)
     new = " ".join(token.text for token in tokens[place:first]) if "q" not in found[place:first] else ""
     return NounPhrase(
         determiner=determiner,
@@ -354,16 +359,16 @@ def _starts_name(tokens: list[Token], found: list[Role], at: int, start: int) ->
     return at > start and tokens[at].capital and found[at - 1] == "n" and not tokens[at - 1].capital
 
 
-def _tail_end(tokens: list[Token], found: list[Role], place: int, room: int) -> int:
+def _tail_end(tokens: list[Token], found: list[Role], place: int, room: int, prepositions: frozenset[str]) -> int:
     """Return where "for beginners" ends: a preposition and a bare noun phrase up to the next mark, or nothing."""
-    if place >= len(tokens) or tokens[place].breaks or tokens[place].lower not in TAIL_PREPOSITIONS:
+    if place >= len(tokens) or tokens[place].breaks or tokens[place].lower not in prepositions:
         return place
     end = _end(tokens, place + 1, lambda at: found[at] in {"a", "n"} or tokens[at].lower == "better")
     goes_on = end < len(tokens) and not tokens[end].breaks
     starts = place + 1 < len(tokens) and not tokens[place + 1].breaks
     if not starts or goes_on or end == place + 1 or found[end - 1] != "n" or end - place > room:
         return place
-    return place if tokens[end - 1].lower in WORDS["weak_heads"] else end
+    return place if tokens[end - 1].lower in WORDS["weak_heads"] | MONTHS else end
 
 
 WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['\u2019&\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*")
@@ -410,7 +415,10 @@ SUBJECTS = frozenset(
         "which",
     }
 )
-TAIL_PREPOSITIONS = frozenset({"for", "of"})
+# What belongs to a noun wherever it stands, and what does where the phrase opens its clause.
+CLOSE_PREPOSITIONS = frozenset({"for", "of"})
+TAIL_PREPOSITIONS = CLOSE_PREPOSITIONS | {"in", "on", "at", "about", "with", "from"}
+MONTHS = frozenset({"march", "may", "spring", "summer", "autumn", "fall", "winter"})
 # Abstract nouns by their ending: some are counted, some are not.
 UNSURE = regex.compile(
     r"(?:ness|ism|ity|[ae]nce|[st]ion|ment|ship|hood|ure|ware|wear|ing|ics|acy|age|dom|th|ry|phy|logy|care)$"
