@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import regex
@@ -83,7 +82,7 @@ def _topic(brief: Brief) -> tuple[NounPhrase, str] | None:
     keywords = [keyword.lower() for keyword in brief.keywords[:5]]
     best: tuple[float, NounPhrase, str] | None = None
     for number, sentence in enumerate(SENTENCE.split(brief.query[:MAX_READ_CHARACTERS])):
-        tokens = words_of(without_entities(replace(brief, query=sentence), NO_PROSE, " | "))
+        tokens = words_of(without_entities(sentence, brief.entities, NO_PROSE, " | "))
         for phrase in noun_phrases(tokens):
             score = _score(phrase, tokens, keywords) - LATER_SENTENCE * number
             if score > 0 and (best is None or score > best[0]):
@@ -91,7 +90,7 @@ def _topic(brief: Brief) -> tuple[NounPhrase, str] | None:
     return best[1:] if best else None
 
 
-def _score(phrase: NounPhrase, tokens: list[Token], keywords: list[str]) -> float:
+def _score(phrase: NounPhrase, tokens: tuple[Token, ...], keywords: list[str]) -> float:
     """Say how likely a text is about a phrase; not above 0 where it cannot be its topic."""
     text = phrase.text.lower()
     if len(text) > MAX_TOPIC_CHARACTERS or len(phrase.head) < 2 or phrase.determiner in SOMEBODY_ELSES:

@@ -73,7 +73,7 @@ def moment_of(sentence: str) -> str | None:
 
 def is_past(sentence: str) -> bool:
     """Whether a sentence tells of what was."""
-    return bool(PAST.search(sentence)) or any(word.lower in WORDS["irregular_past"] for word in words_of(sentence))
+    return bool(PAST.search(sentence))
 
 
 def is_negation(word: str) -> bool:
@@ -107,7 +107,9 @@ ENDS = regex.compile(
     regex.IGNORECASE,
 )
 PAST = regex.compile(
-    r"\b(?:yesterday|last\s(?:night|week|month|year|weekend)|ago|thanks?|finished|hosted|attended)\b", regex.IGNORECASE
+    r"\b(?:yesterday|last\s(?:night|week|month|year|weekend)|ago|thanks?|finished|hosted|attended"
+    rf"|{'|'.join(sorted(WORDS['irregular_past']))})\b",
+    regex.IGNORECASE,
 )
 HOW = regex.compile(
     r"\b(?:how\s+to|how\s+(?:do|can|should|would)\s+(?:i|you|we|people)|(?:ways?|tips?|steps?|guide)\s+(?:for|to)"

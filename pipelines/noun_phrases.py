@@ -7,7 +7,7 @@ spacy-lookups-data carries; where a word could be a verb, its neighbors and agre
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,7 +168,8 @@ def kind_of(head: str, *, name: bool) -> Kind:
     return "count"
 
 
-def words_of(text: str) -> list[Token]:
+@lru_cache(maxsize=512)
+def words_of(text: str) -> tuple[Token, ...]:
     """Split a text into words; capitals that only stand for the start of a sentence or a headline are taken back."""
     found = list(WORD.finditer(text))
     headline = len(found) > 2 and 3 * sum(match[0][0].isupper() for match in found) > 2 * len(found)
@@ -188,7 +189,7 @@ def words_of(text: str) -> list[Token]:
             word, capital = lower, False
         tokens.append(Token(word, lower, breaks, capital))
         end = match.end()
-    return tokens
+    return tuple(tokens)
 
 
 def _is_common(word: str, lower: str) -> bool:
@@ -202,7 +203,8 @@ def _is_common(word: str, lower: str) -> bool:
     return known and not proper
 
 
-def roles(tokens: list[Token]) -> list[Role]:
+@lru_cache(maxsize=512)
+def roles(tokens: tuple[Token, ...]) -> tuple[Role, ...]:
     """Say what each word does in its phrase."""
     found: list[Role] = []
     after_be = False
@@ -217,7 +219,7 @@ def roles(tokens: list[Token]) -> list[Role]:
         noun_before = place and not token.breaks and found[-2] == "n"
         if found[-1] == "a" and noun_before and (after is None or _closes(after)) and token.lower in _wordnet()[0]:
             found[-1] = "n"
-    return found
+    return tuple(found)
 
 
 def _closes(token: Token) -> bool:
@@ -298,9 +300,9 @@ def _participle(word: str, commonest: str, role_before: Role | None, after: Toke
     return "a" if follows and role_before != "n" and role_before != "x" else "x"
 
 
-def noun_phrases(tokens: list[Token], found: list[Role] | None = None) -> Iterator[NounPhrase]:
+def noun_phrases(tokens: tuple[Token, ...]) -> Iterator[NounPhrase]:
     """Yield the noun phrases of a text from left to right."""
-    found = found or roles(tokens)
+    found = roles(tokens)
     place = 0
     while place < len(tokens):
         phrase, place = _phrase_at(tokens, found, place)
@@ -308,14 +310,14 @@ def noun_phrases(tokens: list[Token], found: list[Role] | None = None) -> Iterat
             yield phrase
 
 
-def _end(tokens: list[Token], place: int, may_go_on: Callable[[int], bool]) -> int:
+def _end(tokens: Sequence[Token], place: int, may_go_on: Callable[[int], bool]) -> int:
     end = place
     while end < len(tokens) and (end == place or not tokens[end].breaks) and may_go_on(end):
         end += 1
     return end
 
 
-def _phrase_at(tokens: list[Token], found: list[Role], place: int) -> tuple[NounPhrase | None, int]:
+def _phrase_at(tokens: Sequence[Token], found: Sequence[Role], place: int) -> tuple[NounPhrase | None, int]:
     """Read the phrase that starts here, if one does; return it and where to read on."""
     start = place
     determiner = ""
@@ -354,12 +356,14 @@ def _phrase_at(tokens: list[Token], found: list[Role], place: int) -> tuple[Noun
     ), max(end, tail_end)
 
 
-def _starts_name(tokens: list[Token], found: list[Role], at: int, start: int) -> bool:
+def _starts_name(tokens: Sequence[Token], found: Sequence[Role], at: int, start: int) -> bool:
     """Whether a name begins after a common noun: "wedding photographer Austin"."""
     return at > start and tokens[at].capital and found[at - 1] == "n" and not tokens[at - 1].capital
 
 
-def _tail_end(tokens: list[Token], found: list[Role], place: int, room: int, prepositions: frozenset[str]) -> int:
+def _tail_end(
+    tokens: Sequence[Token], found: Sequence[Role], place: int, room: int, prepositions: frozenset[str]
+) -> int:
     """Return where "for beginners" ends: a preposition and a bare noun phrase up to the next mark, or nothing."""
     if place >= len(tokens) or tokens[place].breaks or tokens[place].lower not in prepositions:
         return place

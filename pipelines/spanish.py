@@ -16,7 +16,10 @@ SIGNS = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI")
 
 def slots(brief: Brief) -> dict[str, str]:
     """Return the slots that the brief fills with correct grammar, by name; names are a subset of SLOTS."""
-    topic = cut(next(filter(None, map(edges, brief.keywords)), edges(without_entities(brief, SIGNS))), TOPIC_LENGTH)
+    topic = cut(
+        next(filter(None, map(edges, brief.keywords)), edges(without_entities(brief.query, brief.entities, SIGNS))),
+        TOPIC_LENGTH,
+    )
     found = common_slots(brief, topic)
     if topic:
         found |= {"topic": topic, "Topic": capitalized(topic)}
