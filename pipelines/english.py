@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
+from pipelines.english_phrases import NounPhrase, Token, noun_phrases, words_of
 from pipelines.english_sentences import (
     HIRING,
     HOW,
@@ -19,7 +20,7 @@ from pipelines.english_sentences import (
     moment_of,
     statement,
 )
-from pipelines.noun_phrases import WORDS, NounPhrase, Token, noun_phrases, plural_of, singular, tag, words_of
+from pipelines.english_words import WORDS, plural_of, singular, tag
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
 if TYPE_CHECKING:

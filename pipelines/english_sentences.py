@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import regex
 
-from pipelines.noun_phrases import CLOSED, WORDS, Token, is_verb, roles, tag, words_of
+from pipelines.english_phrases import Token, roles, words_of
+from pipelines.english_words import CLOSED, WORDS, is_verb, tag
 from pipelines.phrases import capitalized, edges, one_line
 
 MAX_WORDS = 6

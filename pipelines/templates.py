@@ -79,9 +79,9 @@ def parse_templates(rows: Iterable[dict[str, Any]]) -> tuple[Template, ...]:
     templates = tuple(Template(**row) for row in rows)
     known = {"language": Language, "objective": Objective, "tone": Tone, "intent": Intent}
     for template in templates:
-        for field, values in known.items():
-            if getattr(template, field) not in get_args(values):
-                raise ValueError(f"template {template.name}: {field} {getattr(template, field)!r} is unknown")
+        for name, values in known.items():
+            if getattr(template, name) not in get_args(values):
+                raise ValueError(f"template {template.name}: {name} {getattr(template, name)!r} is unknown")
         try:
             _check(template)
         except ValueError as error:

@@ -1,37 +1,35 @@
-"""Finds the noun phrases of an English text by rules, and says how their head behaves: number, countability.
+"""Finds the noun phrases of an English text by rules.
 
-Parts of speech come from TextBlob's lexicon (the commonest tag of a word) and the nouns of WordNet that
-spacy-lookups-data carries; where a word could be a verb, its neighbors and agreement decide.
+Where a word could be a verb, its neighbors and agreement decide; in doubt it ends the phrase.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import regex
-import spacy_lookups_data  # type: ignore[import-untyped]
-import srsly  # type: ignore[import-untyped]
 
-from pipelines.facts import DAYS, NEGATIONS, NUMBER_WORDS
-from pipelines.imports import import_without
+from pipelines.english_words import (
+    CLOSED,
+    WORDS,
+    Kind,
+    is_common,
+    is_known_noun,
+    is_noun,
+    is_verb,
+    kind_of,
+    tag,
+)
+from pipelines.facts import NUMBER_WORDS
 
-Kind = Literal["plural", "mass", "count", "name", "unknown"]
 # x: ends a phrase, d: determiner, q: left out at its start, a: adjective or participle, n: noun, p: preposition.
 Role = Literal["x", "d", "q", "a", "n", "p"]
 
 MAX_NOUNS = 3
 MAX_WORDS = 5
-WORDS: dict[str, frozenset[str]] = {
-    name: frozenset(words.split())
-    for name, words in json.loads(Path(__file__).with_name("english_words.json").read_text(encoding="utf-8")).items()
-}
-CLOSED = WORDS["pronouns"] | WORDS["auxiliaries"] | WORDS["others"] | NEGATIONS | NUMBER_WORDS | DAYS
-PLURAL_WORDS = WORDS["plural"]
 
 
 class Token(NamedTuple):
@@ -71,103 +69,6 @@ class NounPhrase:
         return self.core[-1].lower()
 
 
-def _textblob() -> Any:
-    return import_without("textblob.en", "sklearn", "scipy", "pandas", "matplotlib", "sympy")
-
-
-@lru_cache(maxsize=1)
-def _tags() -> dict[str, str]:
-    """Read the commonest Penn Treebank tag of 94,000 words."""
-    lexicon = _textblob().lexicon
-    return {word: lexicon[word] for word in lexicon}
-
-
-@lru_cache(maxsize=1)
-def _wordnet() -> tuple[frozenset[str], frozenset[str], dict[str, Any]]:
-    """Read the nouns and verbs of WordNet, and the irregular plurals."""
-    index, irregular = (
-        srsly.read_gzip_json(f"{spacy_lookups_data.en[name]}.gz") for name in ("lemma_index", "lemma_exc")
-    )
-    return frozenset(index["noun"]), frozenset(index["verb"]), irregular["noun"]
-
-
-def tag(word: str) -> str:
-    """Return the commonest tag of a word in lower case, or one guessed from its ending; empty where unknown."""
-    known = _tags().get(word)
-    if known or "-" not in word:
-        return known or ""
-    return _tags().get(word.rsplit("-", 1)[1], "") or "JJ"
-
-
-@lru_cache(maxsize=8192)
-def singular(word: str) -> str | None:
-    """Return the singular of a plural noun in lower case, None for what is no plural."""
-    nouns, _, irregular = _wordnet()
-    if word in irregular and word not in nouns:
-        return str(irregular[word][0])
-    if not word.endswith("s") or word.endswith(("ss", "us", "is")) or word in WORDS["mass"]:
-        return None
-    stems = [word[:-1]]
-    if word.endswith("ies"):
-        stems.insert(0, word[:-3] + "y")
-    elif word.endswith("es"):
-        stems.append(word[:-2])
-    last = [stem for stem in stems if stem.rsplit("-", 1)[-1] in nouns or stem in WORDS["count"]]
-    if last and word not in nouns:
-        return last[0]
-    return stems[0] if word not in nouns and word not in _tags() and not word.endswith("ics") else None
-
-
-@lru_cache(maxsize=8192)
-def plural_of(word: str) -> str:
-    """Return the plural of a singular noun."""
-    return str(_textblob().inflect.pluralize(word, classical=False))
-
-
-@lru_cache(maxsize=8192)
-def is_noun(word: str) -> bool:
-    """Whether a word in lower case can be a noun; a word that nobody knows is one."""
-    nouns, verbs, _ = _wordnet()
-    if word in WORDS["count"] or word in WORDS["mass"]:
-        return True
-    return (
-        word in nouns
-        or singular(word) is not None
-        or tag(word).startswith("NN")
-        or (not tag(word) and word not in verbs)
-    )
-
-
-@lru_cache(maxsize=8192)
-def is_verb(word: str) -> bool:
-    """Whether a word in lower case can be a verb in the present tense."""
-    verbs = _wordnet()[1]
-    stems = {word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y"}
-    return bool(stems & verbs)
-
-
-@lru_cache(maxsize=8192)
-def kind_of(head: str, *, name: bool) -> Kind:
-    """Say how a head noun behaves; `unknown` where no rule and no list is sure."""
-    word = head.lower()
-    last = word.rsplit("-", 1)[-1]
-    if word in WORDS["mass"] or last in WORDS["mass"]:
-        return "mass"
-    if head.isupper() and len(head) > 1:
-        return "unknown"
-    if len(head) > 2 and head[:-1].isupper() and head[-1] == "s":
-        return "plural"
-    if name and not (head[1:].islower() and (singular(word) or word in WORDS["count"])):
-        return "name"
-    if word in PLURAL_WORDS or tag(word) == "NNS" or singular(word):
-        return "plural"
-    if last in WORDS["count"]:
-        return "count"
-    if UNSURE.search(word) or word not in _wordnet()[0]:
-        return "mass" if MASS_ENDING.search(word) else "unknown"
-    return "count"
-
-
 @lru_cache(maxsize=512)
 def words_of(text: str) -> tuple[Token, ...]:
     """Split a text into words; capitals that only stand for the start of a sentence or a headline are taken back."""
@@ -185,22 +86,11 @@ def words_of(text: str) -> tuple[Token, ...]:
         follows = found[len(tokens) + 1][0].lower() if len(tokens) + 1 < len(found) else ""
         if (lower, follows) in NAMED_DAYS:
             opens = False
-        if capital and opens and (word[1:].islower() or shouted or len(word) == 1) and _is_common(word, lower):
+        if capital and opens and (word[1:].islower() or shouted or len(word) == 1) and is_common(word, lower):
             word, capital = lower, False
         tokens.append(Token(word, lower, breaks, capital))
         end = match.end()
     return tuple(tokens)
-
-
-def _is_common(word: str, lower: str) -> bool:
-    """Whether a capitalized word is an everyday word rather than a name."""
-    if lower in CLOSED or lower in WORDS["determiners"] or lower in WORDS["count"] or lower in WORDS["mass"]:
-        return lower != "i"
-    proper = _tags().get(word.capitalize(), "").startswith("NNP") and lower not in _tags()
-    known = (
-        lower in _tags() or is_verb(lower) or lower in _wordnet()[0] or singular(lower) in _wordnet()[0] or "-" in lower
-    )
-    return known and not proper
 
 
 @lru_cache(maxsize=512)
@@ -217,7 +107,7 @@ def roles(tokens: tuple[Token, ...]) -> tuple[Role, ...]:
         else:
             found.append(_role(token, before, found[-1] if before else None, after))
         noun_before = place and not token.breaks and found[-2] == "n"
-        if found[-1] == "a" and noun_before and (after is None or _closes(after)) and token.lower in _wordnet()[0]:
+        if found[-1] == "a" and noun_before and (after is None or _closes(after)) and is_known_noun(token.lower):
             found[-1] = "n"
     return tuple(found)
 
@@ -229,6 +119,25 @@ def _closes(token: Token) -> bool:
 
 def _role(token: Token, before: Token | None, role_before: Role | None, after: Token | None) -> Role:
     word = token.lower
+    role = _closed_role(word, before, after)
+    if role or token.capital or word.endswith(("'s", "s'")):
+        return role or "n"
+    commonest = tag(word)
+    in_phrase = role_before in {"d", "a", "n", "q"}
+    listed = word in WORDS["count"] or word in WORDS["mass"]
+    if commonest.startswith("RB") or (not in_phrase and _commands(token, after)):
+        return "x"
+    if role_before not in {"d", "a", "q"} and is_verb(word) and _is_verb_here(token, before, role_before, after):
+        return "x"
+    if commonest in {"VBG", "VBN", "VBD"} and not listed:
+        return _participle(word, commonest, role_before, after)
+    if commonest.startswith(("JJ", "CD")) and not listed:
+        return "a"
+    return "n" if is_noun(word) else "a" if commonest.startswith("V") and role_before in {"d", "a"} else "x"
+
+
+def _closed_role(word: str, before: Token | None, after: Token | None) -> Role | None:
+    """Return the role of a word that a list knows, None for the others."""
     if word in WORDS["determiners"]:
         return "d"
     if word in WORDS["prepositions"]:
@@ -239,23 +148,9 @@ def _role(token: Token, before: Token | None, role_before: Role | None, after: T
         return "n"
     if word == "early" and after is not None and after.lower == "bird":
         return "a"
-    if word.endswith("ing") and before is not None and before.lower in WORDS["imperatives"] and tag(word) != "NN":
-        return "x"
-    if word in CLOSED or CONTRACTION.search(word) or (DIGIT.search(word) and word not in WORDS["mass"]):
-        return "x"
-    if token.capital or word.endswith(("'s", "s'")):
-        return "n"
-    commonest = tag(word)
-    in_phrase = role_before in {"d", "a", "n", "q"}
-    if commonest.startswith("RB") or (not in_phrase and _commands(token, after)):
-        return "x"
-    if role_before not in {"d", "a", "q"} and is_verb(word) and _is_verb_here(token, before, role_before, after):
-        return "x"
-    if commonest in {"VBG", "VBN", "VBD"} and word not in WORDS["count"] and word not in WORDS["mass"]:
-        return _participle(word, commonest, role_before, after)
-    if commonest.startswith(("JJ", "CD")) and not (word in WORDS["count"] or word in WORDS["mass"]):
-        return "a"
-    return "n" if is_noun(word) else "a" if commonest.startswith("V") and role_before in {"d", "a"} else "x"
+    ordered = before is not None and before.lower in WORDS["imperatives"] and word.endswith("ing") and tag(word) != "NN"
+    closed = word in CLOSED or CONTRACTION.search(word) or (DIGIT.search(word) and word not in WORDS["mass"])
+    return "x" if ordered or closed else None
 
 
 def _commands(token: Token, after: Token | None) -> bool:
@@ -276,28 +171,27 @@ def _is_verb_here(token: Token, before: Token | None, role_before: Role | None, 
     """Whether a word that can be a verb is one, by what stands before and after it, and by agreement."""
     word, commonest = token.lower, tag(token.lower)
     if before is None:
-        return commonest.startswith("VB") and commonest != "VBG" and not (commonest == "VBN")
-    if before.lower in SUBJECTS:
+        return commonest in {"VB", "VBP", "VBZ", "VBD"}
+    if before.lower in WORDS["subjects"]:
         return commonest != "VBG"
-    if role_before == "n":
-        if after is not None and after.lower in (WORDS["determiners"] | WORDS["pronouns"]):
-            return commonest not in {"VBG"}
-        plural = kind_of(before.lower, name=before.capital) == "plural"
-        if commonest in {"VBD", "VBZ"} or (word.endswith("s") and commonest.startswith("VB")):
-            return not plural
-        return plural and commonest in {"VB", "VBP", "JJ"}
-    return commonest in {"VB", "VBP", "VBZ", "VBD"}
+    if role_before != "n":
+        return commonest in {"VB", "VBP", "VBZ", "VBD"}
+    if after is not None and after.lower in WORDS["determiners"] | WORDS["pronouns"]:
+        return commonest != "VBG"
+    plural = kind_of(before.lower, name=before.capital) == "plural"
+    if commonest in {"VBD", "VBZ"} or (word.endswith("s") and commonest.startswith("VB")):
+        return not plural
+    return plural and commonest in {"VB", "VBP", "JJ"}
 
 
 def _participle(word: str, commonest: str, role_before: Role | None, after: Token | None) -> Role:
-    follows = after is not None and after.lower not in CLOSED and after.lower not in WORDS["prepositions"]
-    follows = follows and after is not None and after.lower not in WORDS["determiners"]
+    determined = after is not None and after.lower in WORDS["determiners"]
+    follows = after is not None and not determined and not _closes(after)
     if commonest == "VBG":
-        verb = role_before is None and (
-            word in WORDS["gerund_verbs"] or (after is not None and after.lower in WORDS["determiners"])
-        )
-        return "x" if verb or role_before == "x" or word in WORDS["gerund_verbs"] else "a" if follows else "n"
-    return "a" if follows and role_before != "n" and role_before != "x" else "x"
+        if word in WORDS["gerund_verbs"] or role_before == "x" or (role_before is None and determined):
+            return "x"
+        return "a" if follows else "n"
+    return "a" if follows and role_before not in {"n", "x"} else "x"
 
 
 def noun_phrases(tokens: tuple[Token, ...]) -> Iterator[NounPhrase]:
@@ -383,48 +277,7 @@ CONTRACTION = regex.compile(
 )
 BE = frozenset({"am", "is", "are", "was", "were", "be", "been"})
 NAMED_DAYS = frozenset({("black", "friday"), ("cyber", "monday"), ("giving", "tuesday"), ("good", "friday")})
-SUBJECTS = frozenset(
-    {
-        "i",
-        "we",
-        "you",
-        "us",
-        "them",
-        "me",
-        "they",
-        "he",
-        "she",
-        "it",
-        "who",
-        "to",
-        "please",
-        "let's",
-        "can",
-        "will",
-        "must",
-        "should",
-        "could",
-        "would",
-        "may",
-        "might",
-        "don't",
-        "not",
-        "never",
-        "do",
-        "did",
-        "does",
-        "just",
-        "and",
-        "that",
-        "which",
-    }
-)
 # What belongs to a noun wherever it stands, and what does where the phrase opens its clause.
 CLOSE_PREPOSITIONS = frozenset({"for", "of"})
 TAIL_PREPOSITIONS = CLOSE_PREPOSITIONS | {"in", "on", "at", "about", "with", "from"}
 MONTHS = frozenset({"march", "may", "spring", "summer", "autumn", "fall", "winter"})
-# Abstract nouns by their ending: some are counted, some are not.
-UNSURE = regex.compile(
-    r"(?:ness|ism|ity|[ae]nce|[st]ion|ment|ship|hood|ure|ware|wear|ing|ics|acy|age|dom|th|ry|phy|logy|care)$"
-)
-MASS_ENDING = regex.compile(r"(?:ness|ism|ware|wear|(?<!th|spr|str|\bs|\bk|\bw|\br)ing|logy|graphy|acy|care)$")
