@@ -62,7 +62,8 @@ def slots(brief: Brief) -> dict[str, str]:
     sentence = found[1] if found else ""
     if "price" in filled and not is_price(filled["price"], sentence):
         del filled["price"]
-    if discount := discount_of(filled.get("percent", "%"), sentence):
+    discount = discount_of(filled["percent"], sentence) if "percent" in filled else None
+    if discount:
         filled["discount"] = discount
     if found:
         filled |= _topic_slots(*found)
@@ -106,7 +107,7 @@ def _score(phrase: NounPhrase, tokens: tuple[Token, ...], keywords: list[str]) -
         return 0.0  # "on sale", "at work"
     score = 1.0 + 0.6 * (phrase.start == 0) + 0.3 * min(len(phrase.core), 3) - 0.02 * phrase.start
     score += 1.0 * phrase.whole + 0.8 * (phrase.determiner in OWN) + 0.4 * (phrase.kind != "unknown")
-    score += 0.9 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
+    score += 1.2 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
     score -= 0.8 * (_is_person(phrase) and len(phrase.core) == 1)
     padded = f" {text} "
     ranks = [rank for rank, keyword in enumerate(keywords) if f" {keyword} " in padded]
@@ -207,8 +208,8 @@ def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
         filled |= dict.fromkeys(("field", "headline", "about"), doing)
         if topic not in action or not topic:
             filled["topics"] = doing
-    fact = next(filter(None, map(statement, sentences)), None)
-    return filled | {"fact": fact} if fact else filled
+    facts = sorted(filter(None, map(statement, sentences)), key=lambda fact: bool(topic) and topic in fact)
+    return filled | {"fact": facts[0]} if facts else filled
 
 
 def article(phrase: str) -> str:

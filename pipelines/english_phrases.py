@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 import regex
@@ -16,6 +17,7 @@ from pipelines.english_words import (
     CLOSED,
     WORDS,
     Kind,
+    is_closed,
     is_common,
     is_known_noun,
     is_noun,
@@ -76,20 +78,23 @@ def words_of(text: str) -> tuple[Token, ...]:
     headline = len(found) > 2 and 3 * sum(match[0][0].isupper() for match in found) > 2 * len(found)
     tokens: list[Token] = []
     end = 0
-    for match in found:
+    for match, following in zip_longest(found, found[1:]):
         word, lower = match[0].replace("\u2019", "'"), match[0].lower().replace("\u2019", "'")
         gap = text[end : match.start()]
+        end = match.end()
         breaks = not tokens or "\n" in gap or bool(gap.strip())
-        capital = word[0].isupper()
         opens = headline or not tokens or bool(OPENS.search(gap))
         shouted = headline and len(word) > 3 and word.isupper()
-        follows = found[len(tokens) + 1][0].lower() if len(tokens) + 1 < len(found) else ""
-        if (lower, follows) in NAMED_DAYS:
-            opens = False
-        if capital and opens and (word[1:].islower() or shouted or len(word) == 1) and is_common(word, lower):
-            word, capital = lower, False
-        tokens.append(Token(word, lower, breaks, capital))
-        end = match.end()
+        joined = following is not None and text[end : following.start()] == " "
+        follows = following[0] if following is not None and joined else ""
+        # "Maria Lopez", unlike "Coffee and cake" and "Introducing Flowdesk".
+        name = not headline and follows[:1].isupper() and not is_verb(lower)
+        named = name and not is_closed(lower) and not tag(lower).startswith(("V", "J", "R"))
+        plain = word[1:].islower() or shouted or len(word) == 1
+        capital = word[0].isupper()
+        if capital and opens and plain and not named and (lower, follows.lower()) not in NAMED_DAYS:
+            capital = not is_common(word, lower)
+        tokens.append(Token(word if capital or not word[0].isupper() else lower, lower, breaks, capital))
     return tuple(tokens)
 
 
@@ -101,8 +106,9 @@ def roles(tokens: tuple[Token, ...]) -> tuple[Role, ...]:
     for place, token in enumerate(tokens):
         after = tokens[place + 1] if place + 1 < len(tokens) and not tokens[place + 1].breaks else None
         before = tokens[place - 1] if place and not token.breaks else None
-        after_be = bool(before) and (after_be or before.lower in BE or before.lower.endswith(("'re", "'m")))
-        if after_be and token.lower.endswith("ing") and (found[-1] in {"x", "n"} or before.lower in WORDS["pronouns"]):
+        after_be = before is not None and (after_be or before.lower in BE or before.lower.endswith(("'re", "'m")))
+        subject = before is not None and (found[-1] in {"x", "n"} or before.lower in WORDS["pronouns"])
+        if after_be and subject and token.lower.endswith("ing"):
             found.append("x")
         else:
             found.append(_role(token, before, found[-1] if before else None, after))

@@ -129,6 +129,11 @@ def is_known_noun(word: str) -> bool:
     return word in _wordnet()[0]
 
 
+def is_closed(word: str) -> bool:
+    """Whether a word in lower case is of those that only link others, or counts them."""
+    return any(word in words for words in (CLOSED, WORDS["determiners"], WORDS["prepositions"], WORDS["quantifiers"]))
+
+
 def is_common(word: str, lower: str) -> bool:
     """Whether a capitalized word is an everyday word rather than a name."""
     if lower in CLOSED or lower in WORDS["determiners"] or lower in WORDS["count"] or lower in WORDS["mass"]:
