@@ -18,7 +18,7 @@ from pipelines.facts import invents
 from pipelines.fluency import FluencyCritic, read_critic
 from pipelines.language_model import SENTENCE_END, Completion
 from pipelines.records import Brief, Proposal
-from pipelines.templates import PATH, realise
+from pipelines.templates import PATHS, realise
 from pipelines.tweets import CONTROL, FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_valid, weighted_length
 
 OPENING_QUOTES, CLOSING_QUOTES = ('"', "“", "«"), ('"', "”", "»")
@@ -69,7 +69,7 @@ class Generator:
         metadata = read_critic(critic)[0] if critic else {}
         self._critic_version = str(metadata.get("version", ""))
         self._critic_languages = frozenset(metadata.get("languages", ()))
-        self._frames = hashlib.blake2b(PATH.read_bytes(), digest_size=4).hexdigest()
+        self._frames = hashlib.blake2b(b"".join(path.read_bytes() for path in PATHS), digest_size=4).hexdigest()
 
     @property
     def version(self) -> str:

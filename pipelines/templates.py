@@ -1,8 +1,8 @@
 """Fills tweet frames with what a brief holds; invents nothing.
 
 A frame is text with alternatives `{a|b}`, optional parts `{? ...}` that stay where their slots can be filled, and typed
-slots: {topic} and {Topic} (as written, and capitalized), {opening} (the author's own sentence or the topic as a
-headline), {hashtag}, {url}. The author's words are values of slots: they are never read as a frame.
+slots `{topic}`. Which slots a language has and what fills them: pipelines/english.py, pipelines/spanish.py. The
+author's words are values of slots: they are never read as a frame.
 """
 
 from __future__ import annotations
@@ -10,48 +10,80 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import product
-from math import gcd
+from itertools import groupby
+from math import gcd, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
+from pipelines import english, spanish
+from pipelines.phrases import longest_copied_run
 from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
-from pipelines.tweets import FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_postable, weighted_length
+from pipelines.tweets import MAX_WEIGHTED_LENGTH, is_postable, weighted_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-PATH = Path(__file__).with_name("templates.json")
-SLOTS = frozenset({"topic", "Topic", "opening", "hashtag", "url"})
-TOPIC_LENGTH = 80
-OPENING_LENGTH = 220
-HASHTAG_CHARACTERS = 30
-MIN_SENTENCE_WORDS = 4
-OBJECTIVE_FIT = 2.0
-TONE_FIT = 1.0
+PATHS = tuple(Path(__file__).with_name(f"templates_{language}.json") for language in get_args(Language))
+GRAMMARS: dict[Language, ModuleType] = {"en": english, "es": spanish}
+MAX_VARIANTS = 4_096
+MAX_DEPTH = 8
+MAX_COPIED_WORDS = 6
+# Slots that carry the author's message, and slots that say nothing about it.
+MESSAGE_SLOTS = frozenset({"fact", "hecho", "when", "When", "cuando", "discount", "hiring"})
+LABEL_SLOTS = frozenset({"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"})
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A typed slot of a frame."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Alternatives of a frame; an optional one may be left out, and is where its slots are missing."""
+
+    options: tuple[Parts, ...]
+    optional: bool = False
+    sizes: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count the variants of each alternative, which every use of the frame asks for."""
+        object.__setattr__(self, "sizes", tuple(map(count, self.options)))
+
+
+Parts: TypeAlias = "tuple[str | Slot | Choice, ...]"
 
 
 @lru_cache(maxsize=1)
 def load_templates() -> tuple[Template, ...]:
-    """Read the bundled frames.
+    """Read the bundled frames of both languages.
 
     Raises:
         ValueError: a frame is malformed, has an unknown slot or field value, or a name is not unique.
     """
-    return parse_templates(json.loads(PATH.read_text(encoding="utf-8")))
+    return parse_templates(row for path in PATHS for row in json.loads(path.read_text(encoding="utf-8")))
 
 
 def parse_templates(rows: Iterable[dict[str, Any]]) -> tuple[Template, ...]:
-    """Check rows of frames; see load_templates."""
+    """Check rows of frames, bundled or a user's own, and return them as records.
+
+    Raises:
+        ValueError: names the template and what is wrong: a field value or a slot that the language does not know, a
+            brace that is not closed or not opened, more than MAX_VARIANTS variants, a name that is not unique.
+    """
     templates = tuple(Template(**row) for row in rows)
     known = {"language": Language, "objective": Objective, "tone": Tone, "intent": Intent}
     for template in templates:
-        for field, values in known.items():
-            if getattr(template, field) not in get_args(values):
-                raise ValueError(f"template {template.name}: {field} {getattr(template, field)!r} is unknown")
+        for name, values in known.items():
+            if getattr(template, name) not in get_args(values):
+                raise ValueError(f"template {template.name}: {name} {getattr(template, name)!r} is unknown")
         try:
-            variants(template.content)
+            _check(template)
         except ValueError as error:
             raise ValueError(f"template {template.name}: {error}") from error
     if len({template.name for template in templates}) < len(templates):
@@ -59,174 +91,191 @@ def parse_templates(rows: Iterable[dict[str, Any]]) -> tuple[Template, ...]:
     return templates
 
 
-def realise(brief: Brief, templates: Sequence[Template] | None = None) -> list[Proposal]:
-    """Return up to `brief.n` distinct valid tweets, the frames that fit objective and tone best first.
+def _check(template: Template) -> None:
+    parts = parse(template.content)
+    known: frozenset[str] = GRAMMARS[template.language].SLOTS
+    if unknown := sorted(set(slot_names(parts)) - known):
+        raise ValueError(f"slot {unknown[0]!r} is unknown; {template.language} has {', '.join(sorted(known))}")
+    if count(parts) > MAX_VARIANTS:
+        raise ValueError(f"more than {MAX_VARIANTS} variants")
 
-    The same brief gives the same tweets. Fewer come back where the brief fills too few frames; a frame comes a second
-    time, in other words, when every other one has had its turn.
+
+def realise(brief: Brief) -> list[Proposal]:
+    """Return up to `brief.n` distinct valid tweets, from the frames that fit best first; see _ranked.
+
+    The same brief gives the same tweets, another seed gives others. Fewer come back where the brief fills too few
+    frames; a frame comes a second time, in other words, when every other one has had its turn. None repeats more than
+    MAX_COPIED_WORDS words of the query in a row.
     """
-    slots = _slots(brief)
-    chance = random.Random(brief.seed)
-    fitting = [template for template in templates or load_templates() if template.language == brief.language]
-    chance.shuffle(fitting)
-    fitting.sort(key=lambda template: -_fit(template, brief))
-    queues: list[tuple[str, list[str]]] = []
-    for template in fitting:
-        fillable = next((texts for names, texts in variants(template.content) if names <= slots.keys()), None)
-        if fillable:
-            queues.append((template.name, _spread(fillable, chance.randrange(len(fillable)))))
+    slots: dict[str, str] = GRAMMARS[brief.language].slots(brief)
+    names = frozenset(slots)
+    chance = random.Random(f"{brief.seed} {brief.query}")
+    queues: list[tuple[str, Iterator[str]]] = []
     found: dict[str, Proposal] = {}
-    for turn in range(brief.n):
-        for name, texts in queues:
-            if len(found) == brief.n:
-                return list(found.values())
-            if turn < len(texts):
-                text = texts[turn].format_map(slots)
-                length = weighted_length(text)
-                if length <= MAX_WEIGHTED_LENGTH and is_postable(text):
-                    found.setdefault(text, Proposal(text, length, "template", name))
+    for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.intent, brief.tone):
+        for template in chance.sample(equals, len(equals)) if len(found) < brief.n else ():
+            parts = fillable(template.content, names)
+            if parts is not None and len(found) < brief.n:
+                queues.append((template.name, _texts(parts, slots, chance.random())))
+                _take(found, *queues[-1], brief)
+    while queues and len(found) < brief.n:
+        queues = [queue for queue in queues if len(found) < brief.n and _take(found, *queue, brief)]
     return list(found.values())
 
 
-def _spread(texts: Sequence[str], start: int) -> list[str]:
-    """Order texts so that neighbors differ in more than the last alternative: steps of the golden ratio."""
-    stride = round(len(texts) * 0.618)
-    while gcd(stride, len(texts)) != 1:
+@lru_cache(maxsize=1024)
+def _ranked(
+    own: tuple[Template, ...], language: Language, objectives: tuple[Objective, ...], intent: Intent | None, tone: Tone
+) -> tuple[tuple[Template, ...], ...]:
+    """Return frames by how well they fit, best first, those that fit as well together.
+
+    What comes first weighs more than all that follows it: the objective (the first that was asked for before the
+    others), whether the frame says something about the topic or only names it, intent, tone, its proven record.
+    """
+
+    def fit(template: Template) -> tuple[int, int, bool, bool, float]:
+        asked = template.objective in objectives
+        rank = len(objectives) - objectives.index(template.objective) if asked else 0
+        record = template.success_lower_bound or 0.0
+        return rank, _weight(template.content), template.intent == intent, template.tone == tone, record
+
+    mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
+    return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
+
+
+def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Brief) -> bool:
+    """Add the next text of a frame that may be posted; tell whether there was one."""
+    for text in texts:
+        length = weighted_length(text)
+        if (
+            text not in found
+            and length <= MAX_WEIGHTED_LENGTH
+            and is_postable(text)
+            and longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
+        ):
+            found[text] = Proposal(text, length, "template", name)
+            return True
+    return False
+
+
+def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str]:
+    """Yield every variant once; neighbors differ in more than the last alternative: steps of the golden ratio."""
+    total = count(parts)
+    stride = round(total * 0.618)
+    while gcd(stride, total) != 1:
         stride += 1
-    return [texts[(start + stride * turn) % len(texts)] for turn in range(len(texts))]
+    for turn in range(total):
+        yield write(parts, slots, (int(start * total) + stride * turn) % total)
+
+
+def _weight(content: str) -> int:
+    """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
+    names = {part.name for part in _required(parse(content)) if isinstance(part, Slot)}
+    return 2 if names & MESSAGE_SLOTS else int(not names <= LABEL_SLOTS)
+
+
+def _required(parts: Parts) -> Iterator[str | Slot]:
+    for part in parts:
+        if not isinstance(part, Choice):
+            yield part
+        elif not part.optional:
+            for option in part.options:
+                yield from _required(option)
 
 
 @lru_cache(maxsize=1024)
-def variants(content: str) -> tuple[tuple[frozenset[str], tuple[str, ...]], ...]:
-    """Return the texts that a frame can become, by the slots that they need, most slots first.
+def parse(content: str) -> Parts:
+    """Read a frame into its parts.
 
     Raises:
-        ValueError: a brace is not closed or not opened, or a slot is unknown.
+        ValueError: a brace is not closed or not opened, a bar stands outside of braces, or braces nest too deep.
     """
-    texts, rest = _expand(content, nested=False)
+    options, rest = _parse(content, depth=0)
     if rest:
-        raise ValueError("a brace closes that was not opened")
-    by_slots: dict[frozenset[str], list[str]] = {}
-    for text in texts:
-        by_slots.setdefault(frozenset(SLOT.findall(text)), []).append(text)
-    return tuple((names, tuple(by_slots[names])) for names in sorted(by_slots, key=len, reverse=True))
+        raise ValueError("'}' stands outside of braces")
+    return options[0]
 
 
-def _expand(content: str, *, nested: bool) -> tuple[list[str], str]:
-    """Expand up to the brace that closes this level; return the texts and what stands after the brace."""
-    options: list[list[list[str]]] = [[]]
+def _parse(content: str, depth: int) -> tuple[list[Parts], str]:
+    """Read alternatives up to the brace that closes this level; return them and what stands after the brace."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"braces nest deeper than {MAX_DEPTH}")
+    options: list[list[str | Slot | Choice]] = [[]]
     while content:
-        plain = PLAIN.match(content)
-        if plain:
-            options[-1].append([plain[0]])
-            content = content[plain.end() :]
+        plain, slot = PLAIN.match(content), SLOT.match(content)
+        if plain or slot:
+            options[-1].append(plain[0] if plain else Slot(slot[1]) if slot else "")
+            content = content[(plain or slot).end() :]  # type: ignore[union-attr]  # one of the two matched
         elif content[0] == "{":
-            slot = SLOT.match(content)
-            inner, content = ([slot[0]], content[slot.end() :]) if slot else _group(content[1:])
-            options[-1].append(inner)
-        elif content[0] == "|" and nested:
+            optional = content.startswith("{?")
+            inner, content = _parse(content[1 + optional :], depth + 1)
+            options[-1].append(Choice(tuple(inner), optional))
+        elif depth == 0:
+            raise ValueError(f"{content[0]!r} stands outside of braces")
+        elif content[0] == "|":
             options.append([])
             content = content[1:]
-        elif content[0] == "}" and nested:
-            return ["".join(parts) for option in options for parts in product(*option)], content[1:]
         else:
-            raise ValueError(f"{content[0]!r} stands outside of braces")
-    if nested:
+            return [tuple(option) for option in options], content[1:]
+    if depth:
         raise ValueError("a brace is not closed")
-    return ["".join(parts) for parts in product(*options[0])], ""
+    return [tuple(option) for option in options], ""
 
 
-def _group(content: str) -> tuple[list[str], str]:
-    optional = content.startswith("?")
-    texts, rest = _expand(content.removeprefix("?"), nested=True)
-    named = NAME.fullmatch(texts[0]) if len(texts) == 1 and not optional else None
-    if named:
-        raise ValueError(f"slot {texts[0]!r} is unknown")
-    return ([*texts, ""] if optional else texts), rest
+def slot_names(parts: Parts) -> Iterator[str]:
+    """Yield the names of all slots of a frame."""
+    for part in parts:
+        if isinstance(part, Slot):
+            yield part.name
+        elif isinstance(part, Choice):
+            for option in part.options:
+                yield from slot_names(option)
 
 
-def _fit(template: Template, brief: Brief) -> float:
-    """Score a frame: the first objective asked for weighs most, then the others, then the tone."""
-    fit = TONE_FIT * (template.tone == brief.tone)
-    if template.objective in brief.objectives:
-        fit += OBJECTIVE_FIT + 1 / (1 + brief.objectives.index(template.objective))
-    return fit
+@lru_cache(maxsize=8192)
+def fillable(content: str, slots: frozenset[str]) -> Parts | None:
+    """Return the part of a frame that these slots can fill; None where a slot that it needs is missing."""
+    return _fillable(parse(content), slots)
 
 
-def _slots(brief: Brief) -> dict[str, str]:
-    """Return what the brief can fill: no slot is ever filled with something that it does not hold."""
-    slots: dict[str, str] = {}
-    query = _one_line(brief.query)
-    keywords = [keyword for keyword in map(_phrase, brief.keywords) if keyword]
-    bare = _phrase(_without_entities(brief))
-    headline = _is_headline(bare, keywords)
-    topic = _cut(bare if headline or not keywords else keywords[0], TOPIC_LENGTH)
-    if topic:
-        slots["topic"] = topic
-        slots["Topic"] = _capitalized(topic)
-        slots["opening"] = slots["Topic"] + "."
-        sentence = not headline and len(query.split()) >= MIN_SENTENCE_WORDS
-        if sentence and weighted_length(query) <= OPENING_LENGTH:
-            slots["opening"] = _capitalized(query)
-    own = [entity.text for entity in brief.entities if entity.label == "HASHTAG"]
-    hashtag = own[0] if own else _hashtag(keywords[0] if keywords else topic)
-    if hashtag:
-        slots["hashtag"] = hashtag
-    url = next((entity.text for entity in brief.entities if entity.label == "URL"), None)
-    if url:
-        slots["url"] = url
-    return slots
+def _fillable(parts: Parts, slots: frozenset[str]) -> Parts | None:
+    kept: list[str | Slot | Choice] = []
+    for part in parts:
+        if isinstance(part, Choice):
+            options = tuple(filled for option in part.options if (filled := _fillable(option, slots)) is not None)
+            if options:
+                kept.append(Choice(options))
+            elif not part.optional:
+                return None
+        elif isinstance(part, Slot) and part.name not in slots:
+            return None
+        else:
+            kept.append(part)
+    return tuple(kept)
 
 
-def _is_headline(text: str, keywords: Sequence[str]) -> bool:
-    """Whether a query is a noun phrase rather than a sentence: keywords, and little words between them."""
-    known = {word for keyword in keywords for word in keyword.lower().split()} | LITTLE_WORDS
-    words = text.lower().split()
-    return bool(keywords) and all(word in known for word in words)
+def count(parts: Parts) -> int:
+    """Return how many variants a frame has, without writing them; one for an optional part that is always filled."""
+    return prod(sum(part.sizes) for part in parts if isinstance(part, Choice))
 
 
-def _without_entities(brief: Brief) -> str:
-    text = brief.query
-    for entity in brief.entities:
-        if entity.label in {"URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI"}:
-            text = text.replace(entity.text, " ")
-    return text
+def write(parts: Parts, slots: Mapping[str, str], index: int) -> str:
+    """Write variant number `index` in [0, count(parts)) of a frame whose slots are all there."""
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, Slot):
+            texts.append(slots[part.name])
+        else:
+            index, place = divmod(index, sum(part.sizes))
+            for option, size in zip(part.options, part.sizes, strict=True):
+                if place < size:
+                    texts.append(write(option, slots, place))
+                    break
+                place -= size
+    return "".join(texts)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(FORBIDDEN.sub("", text).split())
-
-
-def _phrase(text: str) -> str:
-    return _one_line(text).strip(EDGES)
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return as many whole words as fit; nothing where the first does not."""
-    if weighted_length(text) <= limit:
-        return text
-    return text[: fitting_length(text, limit) + 1].rpartition(" ")[0].rstrip(EDGES)
-
-
-def _capitalized(text: str) -> str:
-    """Capitalize the first letter, unless the word has its own way (iPhone)."""
-    first = text.split(" ", 1)[0]
-    return text[0].upper() + text[1:] if first.islower() else text
-
-
-def _hashtag(phrase: str) -> str | None:
-    words = re.findall(r"[^\W_]+", phrase)
-    tag = "".join(word[0].upper() + word[1:] for word in words)
-    return f"#{tag}" if tag and not tag.isdigit() and len(tag) <= HASHTAG_CHARACTERS else None
-
-
-EDGES = " .,;:!?¡¿…-\u2013\u2014|/\\\"'“”«»()[]{}<>*~_`"
 PLAIN = re.compile(r"[^{}|]+")
-SLOT = re.compile(r"\{(" + "|".join(sorted(SLOTS)) + r")\}")
-NAME = re.compile(r"\w*")
-# fmt: off
-LITTLE_WORDS = frozenset({
-    "a", "an", "the", "and", "for", "of", "in", "on", "to", "with", "from", "at", "by", "new", "our", "best",
-    "el", "la", "los", "las", "un", "una", "y", "de", "del", "en", "para", "con", "por", "al", "nuestro", "nuestra",
-})
-# fmt: on
+SLOT = re.compile(r"\{([^\W\d_]\w*)\}")
