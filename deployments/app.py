@@ -16,6 +16,8 @@ from deployments.sentiment import SentimentEnsemble
 from deployments.settings import Args, ConfigError, RemoteLanguageModel, read_settings
 from deployments.stages import Handles
 from deployments.viral_predictor import ViralPredictor
+from pipelines.candidates import Engines
+from pipelines.fluency import read_critic
 
 
 def build(args: Args) -> Application:
@@ -50,7 +52,10 @@ def build(args: Args) -> Application:
         settings.database_url.get_secret_value(),
         settings.redis_url.get_secret_value(),
         {account: key.get_secret_value() for account, key in settings.murmuration_api_keys.items()},
-        language_model=args.language_model is not None,
+        Engines(
+            language_model=model is not None,
+            fluency_floor=read_critic(args.critic)[0]["fluency_floor"] if args.critic else None,
+        ),
     )
 
 

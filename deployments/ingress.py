@@ -38,6 +38,7 @@ from deployments.settings import IngressConfig
 from deployments.stages import Handles, Stages
 from deployments.template_routes import TEMPLATE_BODIES, add_template_routes
 from pipelines import optimize
+from pipelines.candidates import Engines
 from pipelines.errors import ModelUnavailable
 from pipelines.records import MODELS, Generated, Model, Optimized
 from store.cache import Cache
@@ -72,7 +73,7 @@ class Ingress:
     """One replica of the HTTP front: holds the batchers, the pool and the cache."""
 
     def __init__(
-        self, handles: Handles, database_url: str, redis_url: str, keys: Mapping[str, str], *, language_model: bool
+        self, handles: Handles, database_url: str, redis_url: str, keys: Mapping[str, str], engines: Engines
     ) -> None:
         settle()
         self.answers: Answers
@@ -81,7 +82,7 @@ class Ingress:
         self._database_url = database_url
         self._redis_url = redis_url
         self._keys = keys
-        self._language_model = language_model
+        self._engines = engines
         self._metrics = IngressMetrics()
         self._gate: Gate
         self._warming: asyncio.Task[None] | None = None
@@ -106,7 +107,7 @@ class Ingress:
             ),
             Cache(self._redis_url, namespace="murmuration", ttl_s=config.cache_ttl_s, timeout_s=config.cache_timeout_s),
             config,
-            language_model=self._language_model,
+            engines=self._engines,
             on_cache=self._metrics.cache,
         )
         self._warming = asyncio.create_task(self._warm_up())

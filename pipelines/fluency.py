@@ -14,6 +14,7 @@ import numpy as np
 
 from pipelines.errors import WeightsRefused
 from pipelines.language_model import fast_dtype
+from pipelines.tweets import masked
 from pipelines.weights import read_arrays, read_weights
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def read_critic(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         raise WeightsRefused(f"{folder}: measure is {metadata.get('measure')!r}, not one of {', '.join(MEASURES)}")
     if not metadata.get("languages") or not metadata.get("version"):
         raise WeightsRefused(f"{folder}: metadata.json names no languages or no version")
+    if not isinstance(metadata.get("fluency_floor"), float):
+        raise WeightsRefused(f"{folder}: metadata.json has no fluency_floor")
     return metadata, files
 
 
@@ -74,12 +77,11 @@ class FluencyCritic:
             raise WeightsRefused(f"{folder}: unigrams.npz is not {size} finite log-probabilities in float32")
         model.tie_weights()
         self._model: Any = model.to(device=device, dtype=fast_dtype(device)).eval()
-        # A text that spells the end token is a text.
-        self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._end = end
-        self._unigrams = torch.from_numpy(log_p).to(device) * (metadata["measure"] == "slor")
+        self._unigrams = torch.from_numpy(log_p).to(device)
+        self._slor = metadata["measure"] == "slor"
         self._device = device
         self.version = str(metadata["version"])
         self.languages = frozenset(metadata["languages"])
@@ -89,37 +91,48 @@ class FluencyCritic:
 
         Where metadata.json says "slor", what the tokens' own frequency explains is taken off first: the syntactic
         log-odds ratio (log p_LM - log p_unigram) / tokens (Pauls and Klein 2012; Lau, Clark and Lappin 2017,
-        doi:10.1111/cogs.12414). What comes after the model's last position is not read.
+        doi:10.1111/cogs.12414).
         """
-        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return self.score_tokens([encoding.ids for encoding in encoded])
+        return [mean - unigram * self._slor for mean, unigram in self.likelihoods(texts)]
 
-    def score_tokens(self, texts: Sequence[Sequence[int]]) -> list[float]:
-        """Return the scores of texts whose token ids are known, without end tokens; see score."""
+    def likelihoods(self, texts: Sequence[str]) -> list[tuple[float, float]]:
+        """Return for each text the mean log-likelihood of a token, by the model and by its frequency alone, in nats.
+
+        Links and handles are read as masks. What comes after the model's last position is not read.
+        """
+        # A text that spells the end token is a text.
+        plain = [masked(text.replace(END, "< |endoftext|>")) for text in texts]
+        encoded = self._tokenizer.encode_batch(plain, add_special_tokens=False)
+        return self.token_likelihoods([encoding.ids for encoding in encoded])
+
+    def token_likelihoods(self, texts: Sequence[Sequence[int]]) -> list[tuple[float, float]]:
+        """Return the same for texts whose token ids are known, without end tokens."""
         import torch  # noqa: PLC0415
 
         most = self._model.config.n_positions
         tokens = [[self._end, *ids, self._end][: most + 1] for ids in texts]
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
-        scores = [0.0] * len(tokens)
+        found = [(0.0, 0.0)] * len(tokens)
         with torch.inference_mode():
             for start in range(0, len(order), MAX_BATCH):
                 chunk = order[start : start + MAX_BATCH]
-                found = self._score_batch([tokens[index] for index in chunk])
-                for index, score in zip(chunk, found.tolist(), strict=True):
-                    scores[index] = score
-        return scores
+                for index, pair in zip(chunk, self._read([tokens[index] for index in chunk]).tolist(), strict=True):
+                    found[index] = (pair[0], pair[1])
+        return found
 
-    def _score_batch(self, tokens: list[list[int]]) -> torch.Tensor:
-        """Score rows of token ids of like length, shortest first; padding stands right, where no token sees it."""
+    def _read(self, tokens: list[list[int]]) -> torch.Tensor:
+        """Return (rows, 2) for token ids of like length, shortest first; padding stands right, seen by no token."""
         import torch  # noqa: PLC0415
 
         longest = len(tokens[-1])
         rows = torch.tensor([row + [self._end] * (longest - len(row)) for row in tokens], device=self._device)
         counts = torch.tensor([len(row) - 1 for row in tokens], device=self._device)
-        targets = rows[:, 1:]
-        logits = self._model(input_ids=rows[:, :-1], use_cache=False).logits.float()
-        log_p = -torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
         read = torch.arange(longest - 1, device=self._device) < counts[:, None]
-        scores: torch.Tensor = ((log_p - self._unigrams[targets]) * read).sum(dim=-1) / counts
-        return scores
+        targets = rows[:, 1:][read]
+        hidden = self._model.transformer(input_ids=rows[:, :-1], use_cache=False).last_hidden_state
+        logits = self._model.lm_head(hidden[read]).float()
+        log_p = -torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        sums = torch.zeros(len(tokens), 2, device=self._device)
+        row_of = read.nonzero()[:, 0]
+        sums.index_add_(0, row_of, torch.stack([log_p, self._unigrams[targets]], dim=1))
+        return sums / counts[:, None]

@@ -1,4 +1,4 @@
-"""Chooses the measure and the floor of the fluency critic on validation texts, judges it on test texts, writes its card.
+"""Chooses measure and floor of the fluency critic on validation texts, judges it on test texts, and writes its card.
 
 python -m pipelines.training.fluency --data ../shared/data --model models/generator
 
@@ -158,9 +158,9 @@ def card(folder: Path) -> str:
         [
             f"# Fluency critic {metadata['version']}",
             "",
-            f"A GPT-2 of {config['n_layer']} layers, {config['n_embd']} wide, {config['vocab_size']} tokens of its own,",
-            "English. It says how likely a text is, so that a broken sentence ranks below a whole one; it knows nothing",
-            "of sense or truth. `python -m pipelines.training.generator`, then `python -m pipelines.training.fluency`.",
+            f"A GPT-2: {config['n_layer']} layers, {config['n_embd']} wide, {config['vocab_size']} tokens of its own.",
+            "English. It says how likely a text is, so that a broken sentence ranks below a whole one; it knows",
+            "nothing of sense or truth. `pipelines.training.generator` made it, `training.fluency` judged it.",
             "",
             "| learned from | licence |",
             "|---|---|",
@@ -168,17 +168,17 @@ def card(folder: Path) -> str:
             "",
             f"Links and handles are masked. {metadata['tokens']:,} tokens were read in training, repeats included.",
             "",
-            "How often the original scores above its corruption (`pipelines/training/corruptions.py`), on texts of groups",
-            f"that trained and chose nothing; the measure in use is `{measure}` (chosen on other texts), a coin has .5.",
-            "The critic was trained on corruptions of the same kinds, made of other texts; `missing_any` drops any word,",
-            "which often leaves a good sentence; `handwritten` are pairs that no generator made.",
+            "How often the original scores above its corruption (`pipelines/training/corruptions.py`), on texts of",
+            f"groups that trained and chose nothing; the measure in use is `{measure}` (chosen on other texts), a coin",
+            "has .5. The critic was trained on corruptions of the same kinds, made of other texts; `missing_any` drops",
+            "any word, which often leaves a good sentence; `handwritten` are pairs that no generator made.",
             "",
             "| kind | pairs | mean log-likelihood | SLOR |",
             "|---|---|---|---|",
             *rows,
             "",
             f"Nats per token on test texts: {nats}. Texts/s on one thread: {min(rates):.0f} to {max(rates):.0f}.",
-            f"Floor for candidates: {metadata['fluency_floor']:.2f} nats, percentile {FLOOR_PERCENTILE:g} of posts by people.",
+            f"Floor: {metadata['fluency_floor']:.2f} nats, percentile {FLOOR_PERCENTILE:g} of what people post.",
             "",
             (folder / "remarks.md").read_text(encoding="utf-8").strip() if (folder / "remarks.md").exists() else "",
             "",

@@ -188,7 +188,7 @@ def scoring(started: float) -> list[dict[str, Any]]:
     }.items():  # fmt: skip
         scorer = copy.copy(critic)
         scorer._model = variant
-        ways[way] = lambda scorer=scorer: scorer.score_tokens(tokens)
+        ways[way] = lambda scorer=scorer: scorer.token_likelihoods(tokens)
     times = time_in_turns(ways, started + BUDGET_S)
     return [
         {"way": way, "ms": summary(found), "texts_per_s": TEXTS / statistics.median(found) * 1000}

@@ -86,6 +86,7 @@ def test_a_missing_file_is_refused(copied: Path, name: str) -> None:
         ({"measure": None}, "measure"),
         ({"languages": []}, "languages"),
         ({"version": ""}, "version"),
+        ({"fluency_floor": None}, "fluency_floor"),
         ({"format": 2}, "format 2"),
     ],
 )

@@ -1,21 +1,24 @@
 """The graph on handwritten models: what is asked of them, what is missing without them, how answers are ranked."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from pipelines.advice import edits
+from pipelines.candidates import SPARE, Engines
 from pipelines.errors import ModelUnavailable
-from pipelines.optimize import analyze, answer, compare
+from pipelines.optimize import analyze, answer, compare, generate, optimize
+from pipelines.policy import Policy
 from pipelines.records import (
     Affect,
     Analysis,
     Brief,
     Comparison,
     Draft,
+    DraftToOptimize,
     Emotion,
+    IntentReading,
     Keyword,
     OwnRecord,
     Pair,
@@ -26,6 +29,7 @@ from pipelines.records import (
     Subscores,
 )
 
+WORDS = [f"{letter * (2 + number // 2)}{letter}" for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")]
 AFFECT = Affect(Sentiment("positive", 0.5, None, {"vader": 0.5}, True, True))
 
 
@@ -37,6 +41,7 @@ class FakeModels:
         self.language = language
         self.predicted: list[Draft] = []
         self.briefs: list[Brief] = []
+        self.judged: list[str] = []
         self.read_in: list[str | None] = []
 
     def _check(self, name: str) -> None:
@@ -57,7 +62,7 @@ class FakeModels:
         self._check("generator")
         self.briefs.append(brief)
         return [
-            Proposal(f"{'x' * n} {brief.keywords[0] if brief.keywords else ''}", n + 6, "template")
+            Proposal(f"{WORDS[n]} {WORDS[n + 1]} shoes", len(WORDS[n]) + len(WORDS[n + 1]) + 7, "template")
             for n in range(brief.n)
         ]
 
@@ -66,7 +71,13 @@ class FakeModels:
         return [Proposal("Written by a model.", 19, "lm")][: brief.n]
 
     async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        return [None for _ in texts]
+        self._check("generator.fluency")
+        self.judged += texts
+        return (
+            [-9.0 if text.startswith(WORDS[0]) else -3.0 for text in texts]
+            if language == "en"
+            else [None for _ in texts]
+        )
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         self._check("viral_predictor")
@@ -100,7 +111,7 @@ class FakeModels:
 
 @pytest.mark.parametrize("model", ["query_analyzer", "sentiment", "generator", "viral_predictor"])
 async def test_a_model_that_is_down_costs_its_own_field(model: str) -> None:
-    result = await answer(Query(query="Some shoes"), FakeModels(model), language_model=False)
+    result = await answer(Query(query="Some shoes"), FakeModels(model), Engines())
     assert result.degraded == (model,)
     assert (result.templates is None) == (model == "generator")
     assert (result.viral_score is None) == (model == "viral_predictor")
@@ -114,13 +125,13 @@ async def test_a_model_that_is_down_costs_its_own_field(model: str) -> None:
 
 async def test_everything_down_is_still_an_answer() -> None:
     models = FakeModels("query_analyzer", "sentiment", "generator", "viral_predictor")
-    result = await answer(Query(query="Some shoes"), models, language_model=False)
+    result = await answer(Query(query="Some shoes"), models, Engines())
     assert set(result.degraded) == {"query_analyzer", "sentiment", "generator", "viral_predictor"}
 
 
 async def test_a_language_model_that_is_down_is_replaced_by_templates_where_that_was_left_open() -> None:
-    open_ = await answer(Query(query="Shoes", engine="auto"), FakeModels("generator.lm"), language_model=True)
-    asked = await answer(Query(query="Shoes", engine="lm"), FakeModels("generator.lm"), language_model=True)
+    open_ = await answer(Query(query="Shoes", engine="auto"), FakeModels("generator.lm"), Engines(language_model=True))
+    asked = await answer(Query(query="Shoes", engine="lm"), FakeModels("generator.lm"), Engines(language_model=True))
     assert open_.degraded == asked.degraded == ("generator.lm",)
     assert open_.templates is not None
     assert {candidate.source for candidate in open_.templates} == {"template"}
@@ -133,11 +144,11 @@ async def test_an_error_that_no_model_announced_is_not_swallowed() -> None:
             raise RuntimeError(brief.query)
 
     with pytest.raises(RuntimeError):
-        await answer(Query(query="Shoes"), Broken(), language_model=False)
+        await answer(Query(query="Shoes"), Broken(), Engines())
 
 
 async def test_candidates_are_ranked_by_score_with_their_delta_to_the_users_text() -> None:
-    result = await answer(Query(query="Shoes", n_templates=4), FakeModels(), language_model=False)
+    result = await answer(Query(query="Shoes", n_templates=4), FakeModels(), Engines())
     assert result.templates is not None
     scores = [candidate.viral_score for candidate in result.templates]
     assert scores == sorted(scores, reverse=True)
@@ -157,13 +168,13 @@ async def test_an_edit_names_the_authors_record_where_most_of_its_gain_comes_fro
             parts = (0.1 * points, 0.9 * points) if by_record else (0.9 * points, 0.1 * points)
             return replace(whole, subscores=Subscores(wording=parts[0], author=parts[1], time=None))
 
-    result = await answer(Query(query="Shoes! #a #b #c!!!"), Split(), language_model=False)
+    result = await answer(Query(query="Shoes! #a #b #c!!!"), Split(), Engines())
     assert result.recommendations is not None
     assert {tip.evidence for tip in result.recommendations if tip.delta is not None} == {evidence}
 
 
 async def test_without_scores_the_candidates_keep_the_order_of_their_writer() -> None:
-    result = await answer(Query(query="Shoes"), FakeModels("viral_predictor"), language_model=False)
+    result = await answer(Query(query="Shoes"), FakeModels("viral_predictor"), Engines())
     assert result.templates is not None
     assert [len(candidate.text) for candidate in result.templates] == sorted(len(c.text) for c in result.templates)
     assert {candidate.viral_score for candidate in result.templates} == {None}
@@ -172,8 +183,8 @@ async def test_without_scores_the_candidates_keep_the_order_of_their_writer() ->
 async def test_one_call_scores_the_text_its_edits_and_its_candidates_with_history_and_time() -> None:
     models = FakeModels()
     query = Query(query="Shoes! #a #b #c!!!", n_templates=3)
-    result = await answer(query, models, language_model=False)
-    assert len(models.predicted) == 1 + len(edits(query.query)) + 3
+    result = await answer(query, models, Engines())
+    assert len(models.predicted) == 1 + len(edits(query.query)) + 3 + SPARE
     assert result.recommendations is not None
     measured = [tip for tip in result.recommendations if tip.delta is not None]
     assert measured
@@ -185,14 +196,14 @@ async def test_one_call_scores_the_text_its_edits_and_its_candidates_with_histor
 
 async def test_no_candidates_are_written_where_none_are_wanted() -> None:
     models = FakeModels()
-    result = await answer(Query(query="Shoes", n_templates=0), models, language_model=False)
+    result = await answer(Query(query="Shoes", n_templates=0), models, Engines())
     assert result.templates == ()
     assert models.briefs == []
 
 
 async def test_a_language_that_nobody_here_writes_gets_no_english_candidates() -> None:
     models = FakeModels(language="ja")
-    result = await answer(Query(query="Shoes"), models, language_model=False)
+    result = await answer(Query(query="Shoes"), models, Engines())
     assert result.templates == ()
     assert models.briefs == []
     assert result.viral_score is not None
@@ -200,32 +211,27 @@ async def test_a_language_that_nobody_here_writes_gets_no_english_candidates() -
 
 async def test_sentiment_is_read_in_the_language_that_was_found_or_told() -> None:
     found, told = FakeModels(language="es"), FakeModels(language="en")
-    await answer(Query(query="Zapatos"), found, language_model=False)
-    await answer(Query(query="Zapatos", language="es"), told, language_model=False)
+    await answer(Query(query="Zapatos"), found, Engines())
+    await answer(Query(query="Zapatos", language="es"), told, Engines())
     assert found.read_in == told.read_in == ["es"]
     assert found.briefs[0].language == told.briefs[0].language == "es"
 
 
-async def test_sentiment_and_writing_do_not_wait_for_each_other() -> None:
-    order: list[str] = []
-
-    class Slow(FakeModels):
+async def test_frames_are_chosen_by_the_intent_that_was_read_and_without_one_where_nobody_read_it() -> None:
+    class Reader(FakeModels):
         async def read(self, text: str, language: str | None) -> Affect:
-            await asyncio.sleep(0.05)
-            order.append("read")
-            return await super().read(text, language)
+            affect = await super().read(text, language)
+            return replace(affect, intent=IntentReading("ask", {"ask": 1.0}))
 
-        async def write(self, brief: Brief) -> list[Proposal]:
-            order.append("write")
-            return await super().write(brief)
-
-    await answer(Query(query="Shoes"), Slow(), language_model=False)
-    assert order == ["write", "read"]
+    read, unread = Reader(), Reader("sentiment")
+    await answer(Query(query="Shoes"), read, Engines())
+    await answer(Query(query="Shoes"), unread, Engines())
+    assert [models.briefs[0].intent for models in (read, unread)] == ["ask", None]
 
 
 async def test_an_analysis_alone_asks_two_models_and_names_what_was_missing() -> None:
-    whole, _ = await analyze("Shoes", FakeModels())
-    part, degraded = await analyze("Shoes", FakeModels("query_analyzer"))
+    whole, _ = await analyze("Shoes", FakeModels(), Policy())
+    part, degraded = await analyze("Shoes", FakeModels("query_analyzer"), Policy())
     assert whole.sentiment == part.sentiment == AFFECT.sentiment
     assert degraded == ("query_analyzer",)
     assert part.language is None
@@ -237,7 +243,7 @@ async def test_every_head_of_the_sentiment_model_reaches_the_analysis() -> None:
             emotion = Emotion("joy", {"joy": 1.0})
             return Affect(AFFECT.sentiment, emotion, None, {"irony": 0.1}, ("sentiment.transformer",))
 
-    analysis, degraded = await analyze("Shoes", Encoder())
+    analysis, degraded = await analyze("Shoes", Encoder(), Policy())
     assert analysis.emotion is not None
     assert analysis.risks == {"irony": 0.1}
     assert degraded == ("sentiment.transformer",)
@@ -276,3 +282,93 @@ async def test_without_the_analyzer_pairs_are_compared_and_the_analyzer_is_named
     assert found is not None
     assert found.verdict == "a"
     assert degraded == ("query_analyzer",)
+
+
+CRITIC = Engines(fluency_floor=-5.0)
+
+
+async def test_a_candidate_that_reads_worse_than_people_write_is_dropped() -> None:
+    models = FakeModels()
+    result = await generate(Query(query="Shoes", n_templates=3), models, CRITIC)
+    assert result.candidates is not None
+    assert len(models.judged) == 3 + SPARE
+    assert {candidate.fluency for candidate in result.candidates} == {-3.0}
+    assert not any(candidate.text.startswith(WORDS[0] + " ") for candidate in result.candidates)
+
+
+@pytest.mark.parametrize(
+    ("query", "engines"),
+    [
+        (Query(query="Shoes", engine="templates"), CRITIC),
+        (Query(query="Zapatos", language="es"), CRITIC),
+        (Query(query="Shoes"), Engines()),
+    ],
+)
+async def test_who_asks_for_templates_or_another_language_does_not_pay_for_the_critic(
+    query: Query, engines: Engines
+) -> None:
+    models = FakeModels()
+    result = await generate(query, models, engines)
+    assert models.judged == []
+    assert result.candidates
+    assert result.degraded == ()
+
+
+async def test_a_critic_that_is_late_leaves_the_candidates_and_is_named() -> None:
+    result = await generate(Query(query="Shoes"), FakeModels("generator.fluency"), CRITIC)
+    assert result.degraded == ("generator.lm",)
+    assert result.candidates
+    assert {candidate.fluency for candidate in result.candidates} == {None}
+
+
+async def test_fewer_candidates_than_were_asked_for_is_said_in_the_language_of_the_query() -> None:
+    class Short(FakeModels):
+        async def write(self, brief: Brief) -> list[Proposal]:
+            return (await super().write(brief))[:2]
+
+    english = await generate(Query(query="Shoes", n_templates=4), Short(), Engines())
+    spanish = await answer(Query(query="Zapatos", n_templates=4), Short(language="es"), Engines())
+    enough = await generate(Query(query="Shoes", n_templates=2), Short(), Engines())
+    assert english.notes[0].startswith("2 of 4 candidates")
+    assert spanish.notes[0].startswith("2 de 4 candidatos")
+    assert enough.notes == ()
+
+
+async def test_both_engines_write_where_that_was_left_open() -> None:
+    result = await generate(Query(query="Shoes", n_templates=8), FakeModels(), Engines(language_model=True))
+    assert result.candidates is not None
+    assert {candidate.source for candidate in result.candidates} == {"lm", "template"}
+
+
+async def test_what_the_query_says_against_a_rule_of_x_is_among_the_findings() -> None:
+    analysis, _ = await analyze("Like and retweet to win a shoe!", FakeModels(), Policy())
+    silent, _ = await analyze("Like and retweet to win a shoe!", FakeModels(), Policy({"giveaway": "off"}))
+    assert analysis.findings is not None
+    assert silent.findings is not None
+    assert "giveaway" in {finding.rule for finding in analysis.findings}
+    assert "giveaway" not in {finding.rule for finding in silent.findings}
+    assert all(finding.source for finding in analysis.findings)
+
+
+async def test_an_optimized_draft_names_each_edit_with_its_change() -> None:
+    models = FakeModels()
+    draft = "Our new shoes are here!!! #shoes #run #new"
+    result = await optimize(DraftToOptimize(draft=draft), models, Engines())
+    assert result.steps
+    assert result.text == result.steps[-1].text
+    assert result.viral_score is not None
+    assert result.original_score is not None
+    assert sum(step.delta for step in result.steps) == pytest.approx(result.viral_score - result.original_score)
+
+
+async def test_without_scores_a_draft_stays_as_it_is_and_the_predictor_is_named() -> None:
+    result = await optimize(DraftToOptimize(draft="Shoes!!!"), FakeModels("viral_predictor"), Engines())
+    assert (result.text, result.viral_score, result.steps) == ("Shoes!!!", None, ())
+    assert result.degraded == ("viral_predictor",)
+
+
+async def test_without_the_critic_a_draft_is_still_optimized_and_the_critic_is_named() -> None:
+    draft = "Our new shoes are here!!! #shoes #run #new"
+    result = await optimize(DraftToOptimize(draft=draft), FakeModels("generator.fluency"), CRITIC)
+    assert result.steps
+    assert result.degraded == ("generator.lm",)

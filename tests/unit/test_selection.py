@@ -1,0 +1,118 @@
+"""Selection: what may be posted of what was written, and which of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.facts import invents
+from pipelines.policy import Policy
+from pipelines.records import Candidate, Post, Proposal
+from pipelines.selection import MAX_COPIED_WORDS, admissible, distinct, diverse
+from pipelines.tweets import entities, is_valid, weighted_length
+
+SOURCE = "Our bakery on Main Street opens at 8 on Monday and we do not sell coffee: https://bakery.com/menu by @ana"
+
+
+def proposed(*texts: str) -> list[Proposal]:
+    return [Proposal(text, weighted_length(text), "lm") for text in texts]
+
+
+def kept(*texts: str, policy: Policy | None = None, history: tuple[Post, ...] = ()) -> list[str]:
+    found = admissible(proposed(*texts), SOURCE, entities(SOURCE), policy or Policy(), history=history)
+    return [proposal.text for proposal, _ in found]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The bakery opens at 9.",
+        "The bakery opens on Tuesday.",
+        "Fresh bread, 20% off.",
+        "Fresh bread: https://bakery.com/other",
+        "Fresh bread by @bob",
+        "Fresh bread without sugar in the bakery of @bob",
+        "x" * 281,
+        "   ",
+        "bakery on Main Street opens at 8 on time",
+    ],
+)
+def test_what_is_invented_too_long_or_copied_is_dropped(text: str) -> None:
+    assert kept(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A bakery on Main Street: https://bakery.com/menu",
+        "Monday, 8 o'clock. Fresh bread is waiting.",
+        "Ask @ana what smells so good on Main Street.",
+    ],
+)
+def test_what_states_only_what_the_author_said_stays(text: str) -> None:
+    assert kept(text) == [text]
+
+
+def test_a_rule_that_blocks_drops_a_text_and_one_that_warns_is_told_with_it() -> None:
+    text = "Like this if you love fresh bread. Retweet if you bake."
+    (found,) = admissible(proposed(text), SOURCE, (), Policy({"engagement_bait": "warn"}))
+    assert [finding.rule for finding in found[1]] == ["engagement_bait"]
+    assert kept(text, policy=Policy({"engagement_bait": "block"})) == []
+    ((_, silent),) = admissible(proposed(text), SOURCE, (), Policy({"engagement_bait": "off"}))
+    assert silent == ()
+
+
+def test_what_the_author_posted_already_is_not_offered_again() -> None:
+    text = "Fresh bread on Main Street. Come in and smell it."
+    post = Post(text=text, created_at="2026-11-01T10:00:00Z", likes=1, retweets=0)  # type: ignore[arg-type]
+    assert kept(text, history=(post,)) == []
+
+
+def test_of_two_texts_that_differ_in_one_word_the_first_stays() -> None:
+    first = "Fresh bread on Main Street for all of you who get up early"
+    assert kept(first, first.replace("early", "late"), "Who bakes at home?") == [first, "Who bakes at home?"]
+
+
+def candidate(text: str, score: float | None) -> Candidate:
+    return Candidate(id=text, text=text, source="template", weighted_length=len(text), viral_score=score)
+
+
+def test_the_best_come_first_and_a_twin_gives_way_to_another_text() -> None:
+    found = diverse(
+        [
+            candidate("fresh bread for early birds", 70.0),
+            candidate("fresh bread for early people", 69.0),
+            candidate("who bakes at home", 66.0),
+        ],
+        2,
+    )
+    assert [one.text for one in found] == ["fresh bread for early birds", "who bakes at home"]
+
+
+def test_without_scores_the_order_of_the_writers_holds() -> None:
+    found = diverse([candidate("one two", None), candidate("three four", None)], 2)
+    assert [one.text for one in found] == ["one two", "three four"]
+
+
+@given(st.lists(st.text("abcde 123@#.!", max_size=40), max_size=8), st.integers(0, 5))
+def test_no_more_are_chosen_than_wanted_and_none_twice(texts: list[str], n: int) -> None:
+    found = diverse([candidate(text, float(len(text))) for text in dict.fromkeys(texts)], n)
+    assert len(found) == min(n, len(set(texts)))
+    assert len({one.text for one in found}) == len(found)
+    assert [one.viral_score for one in found] == sorted((one.viral_score or 0 for one in found), reverse=True)
+
+
+@settings(max_examples=200)
+@given(st.text(min_size=1, max_size=200), st.lists(st.text(max_size=320), max_size=5))
+def test_whatever_was_written_only_what_is_true_to_the_source_and_valid_stays(source: str, texts: list[str]) -> None:
+    found = admissible(proposed(*texts), source, entities(source), Policy())
+    for proposal, _ in found:
+        assert is_valid(proposal.text)
+        assert not invents(source, proposal.text)
+    assert len(distinct(found, lambda item: item[0].text)) == len(found)
+
+
+def test_a_copied_run_may_be_as_long_as_it_says() -> None:
+    words = SOURCE.split()[:MAX_COPIED_WORDS]
+    assert kept(" ".join(words)) == [" ".join(words)]
