@@ -1,4 +1,4 @@
-"""Small lists and endings by which Spanish grammar is told without a tagger; what they do not know stays unknown."""
+"""Small lists and patterns by which Spanish grammar is told without a tagger; what they do not know stays unknown."""
 
 from __future__ import annotations
 
@@ -153,7 +153,59 @@ COUNTED = _words(
     "pack plantilla calendario agenda cuaderno juego videojuego sistema hotel crema jabón vela perfume encuentro "
     "masterclass retiro seminario congreso tour ebook álbum refugio huerto jardín gimnasio estudio documental cómic"
 )
-FEMININE_ENDINGS = regex.compile(r"(?:[csx]i[óo]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|itis|triz|trices|ezas?|ie|ies)$")
+# What a noun is, as far as a tweet speaks of it in its own way; singular forms.
+KINDS: dict[str, frozenset[str]] = {
+    "evento": _words(
+        "taller curso concierto festival feria maratón carrera webinar charla exposición mercadillo encuentro congreso "
+        "retiro masterclass clase sesión jornada campamento torneo fiesta gala ruta excursión seminario conferencia "
+        "limpieza estreno espectáculo función recital cata tour degustación proyección debate foro simposio desfile "
+        "hackathon meetup inauguración concurso visita caminata voluntariado certamen"
+    ),
+    "producto": _words(
+        "zapatilla zapato ropa camiseta vestido abrigo bolso reloj joya anillo collar pendiente gafa lámpara silla mesa "
+        "sofá colchón mueble cama almohada vela perfume crema jabón champú cosmética cosmético maquillaje café té "
+        "chocolate vino cerveza queso aceite pan miel agua kombucha zumo jugo pastel tarta galleta helado pizza "
+        "hamburguesa bicicleta coche moto patinete móvil teléfono portátil auricular cámara tablet televisor panel batería "
+        "planta flor juguete puzle mochila maleta botella taza cuaderno agenda calendario kit caja cesta manta sábana "
+        "cortina alfombra sartén cuchillo cafetera pintura cuadro cerámica bisutería calcetín bota sandalia sombrero "
+        "chaqueta pantalón falda camisa traje bikini bañador pienso arena comedero infusión yogur fruta verdura "
+        "mermelada empanada desayuno menú detergente champú gel sérum mascarilla tarjeta regalo electrodoméstico"
+    ),
+    "servicio": _words(
+        "app aplicación software plataforma herramienta agencia seguro alquiler reparación asesoría consultoría hotel "
+        "hostal tienda panadería cafetería restaurante gimnasio librería floristería peluquería clínica academia "
+        "escuela gestoría estudio taxi mudanza envío banco programa crm tarifa hosting web chatbot coworking bar "
+        "spa guardería residencia inmobiliaria lavandería mantenimiento catering fisioterapia terapia masaje hipoteca "
+        "préstamo suscripción servicio mercado carnicería frutería heladería pastelería"
+    ),
+    "obra": _words(
+        "libro cuento novela cómic disco álbum película documental podcast episodio guía receta ebook newsletter revista "
+        "informe blog vídeo video canción poema relato historia artículo estudio manual plantilla boletín serie obra "
+        "entrevista hilo reportaje cortometraje videoclip playlist"
+    )
+    - {"estudio", "serie"},
+    "asunto": _words(
+        "salud marketing diseño trabajo teletrabajo productividad liderazgo inteligencia arte fotografía música nutrición "
+        "yoga deporte fitness educación viaje lectura energía clima reciclaje ahorro finanza cine moda estilo "
+        "innovación tecnología emprendimiento ciberseguridad estrategia cultura ecología sostenibilidad criptomoneda "
+        "impuesto hábito alimentación crianza maternidad paternidad jardinería huerto meditación mindfulness running "
+        "ciclismo senderismo escalada natación ajedrez filosofía psicología autoestima rutina bienestar descanso sueño "
+        "igualdad diversidad inclusión movilidad turismo gastronomía cocina repostería periodismo escritura poesía "
+        "programación ciencia astronomía robótica blockchain seo branding publicidad comunicación creatividad memoria "
+        "inversión economía empleo formación aprendizaje accesibilidad privacidad democracia agricultura minimalismo "
+        "maratón entrenamiento arquitectura interiorismo decoración"
+    )
+    - {"maratón"},
+}
+ABSTRACT_ENDINGS = regex.compile(r"(?:[dt]ad|ismo|[eu]za|anza|[ae]ncia|ing)$")
+NOT_ABSTRACT = _words(
+    "ciudad agencia tienda residencia pizza mitad cantidad comunidad universidad parking camping branding entidad "
+    "panza balanza danza fianza casting meeting listing novedad localidad finanza enseñanza audiencia licencia urgencia "
+    "herencia taza cabeza cerveza pieza universidad navidad oportunidad variedad especialidad"
+)
+FEMININE_ENDINGS = regex.compile(
+    r"(?:[csx]i[óo]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|itis|triz|trices|ezas?|ie|ies)$"
+)
 MASCULINE_ENDINGS = regex.compile(
     r"(?:ajes?|[^s]?or(?:es)?|[áéíó]n|[^csx][aeo]nes|ismos?|mientos?|ing|ware|al(?:es)?|[ei]l(?:es)?|ar(?:es)?|er(?:es)?"
     r"|eos?|ete|etes|ate|ates)$"
@@ -206,3 +258,50 @@ NO_ADJECTIVES = _words(
     "pasado vale cabida cuesta merece cocinera camiseras panadera panadero panaderos banquero banco hijos seguidores"
 )
 LOAN = regex.compile(r"(?:ing|[bcdfghjkmpqtvx])$|[kw]|sh|th|ee|oo|ck", regex.IGNORECASE)
+TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}\p{N}'\u2019\-&]*|\p{N}\S*")
+CLAUSE_END = regex.compile(r"[.!?¡¿…:;,()\[\]{}<>|\"“”«»\u2014\u2013*_~\p{Emoji_Presentation}]+|\s[-/]\s")
+SENTENCE_END = regex.compile(r"[.!?…]+\s")
+SENTENCE = regex.compile(r"([^.!?…]+)([.!?…]+|$)(?=\s|$)")
+INFINITIVE = regex.compile(r"[^áéíóú\W]+[aei]r(?:l[aeo]s?|se|te|me|nos)?|\p{L}+ír", regex.IGNORECASE)
+NO_DENIAL = regex.compile(
+    r"\bno (?:te |lo |la |se |os )*(?:pierdas?|pierdan|dudes?|olvides?|pierda|olvide|esperes?|solo|sólo)\b"
+)
+_DAY = r"(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo)"
+_MONTH = r"(?:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)"
+_HOUR = r"(?:,? a las? \d{1,2}(?:[:.]\d\d)?(?: ?h(?:oras)?\b)?)"
+TIME = regex.compile(
+    r"(?<!\p{L})(?:(?:a partir del |(?:desde |hasta )?(?:el |este ))(?:próximo )?"
+    rf"(?:{_DAY}(?: que viene| próximo)?(?: \d{{1,2}}(?: de {_MONTH})?)?|\d{{1,2}} de {_MONTH}(?: de \d{{4}})?)"
+    rf"(?: por la (?:mañana|tarde|noche))?{_HOUR}?"
+    r"|(?:desde |a partir de )?(?:la próxima semana|la semana que viene|el próximo mes|el mes que viene|este mes"
+    r"|esta (?:semana|tarde|noche|primavera)|este (?:fin de semana|verano|otoño|invierno))"
+    rf"{_HOUR}?|todos los (?:{_DAY}|sábados|domingos)"
+    rf"|en (?:{_MONTH}|primavera|verano|otoño|invierno)|(?:hoy|mañana){_HOUR}?)(?!\p{{L}})",
+    regex.IGNORECASE,
+)
+ACTION_NOUN = _words(
+    "trucos truco consejos consejo ideas idea pasos claves guía formas maneras tips errores recomendaciones herramientas"
+    " manual rutina cómo como"
+)
+ACTION_ENDS = _words(
+    "y e o u que si cuando porque pero mientras | nuestro nuestra nuestros nuestras mi mis me nos sin no ni"
+)
+NO_STATEMENT = _words(
+    "y e o pero le les se me te nos que porque cuando si como cómo también además así eso esto por para"
+)
+SEASONS = _words("vida noche verano invierno otoño primavera regalo día mañana entrada entradas")
+MANNERS = _words("urgencia experiencia gusto cariño ilusión motivo ganas alegría orgullo calma éxito")
+SEEKING = _words("buscamos busco busca buscan necesitamos necesito")
+PEOPLE = regex.compile(
+    r"(?:[dt]or(?:a|es|as)?|istas?|voluntari[oa]s?|donantes?|camarer[oa]s?|cociner[oa]s?|ayudantes?|gerentes?|becari[oa]s?"
+    r"|ingenier[oa]s?|profes\p{L}+|enfermer[oa]s?|comerciales|personas?|chófer(?:es)?|chofer(?:es)?|panader[oa]s?|familias"
+    r"|modelos?|músicos?|testers?|developers?|freelancers?|socios|socias|técnic[oa]s?|abogad[oa]s?|monitor(?:a|es|as)?"
+    r"|participantes?|estudiantes?|beta|betatesters?|repartidor(?:a|es|as)?)$"
+)
+FIRST_PERSON = _words("mi mis yo lanzo presento publico vendo ofrezco busco escribo quiero creo abro doy")
+OFFER = regex.compile(r"\d{1,2} ?% de descuento|\benvío gratis\b|\bentrada (?:libre|gratuita)\b", regex.IGNORECASE)
+# Also verbs, but after a determiner or at the head of a list they are nouns.
+HOMONYMS = _words(
+    "compra oferta reserva visita prueba ayuda cocina mejora descarga escucha cambio uso pregunta cuenta entrada vista "
+    "cuidado marca busca trabajo viaje regalo vida vino pago cambio diseño lanzamiento crea dona toma sorteo pasa"
+)
