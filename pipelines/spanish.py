@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line
+from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, longest_copied_run, one_line
 from pipelines.spanish_grammar import is_infinitive, is_verb, kind_of
 from pipelines.spanish_nouns import NounPhrase, find_topic, is_noun, read_clauses
 
@@ -31,39 +31,49 @@ SLOTS = COMMON_SLOTS | {
     *("Este_topic", "es", "tiene", "esta", "este", "lo", "o", "n", "interesa"),
     *("evento", "Evento", "al_evento", "producto", "Producto", "un_producto", "servicio", "Servicio", "un_servicio"),
     *("obra", "Obra", "asunto", "Asunto", "del_asunto", "gente", "Gente"),
-    *("cuando", "accion", "Accion", "hecho", "pregunta", "oferta", "Oferta"),
+    *("cuando", "Cuando", "anuncio", "Anuncio", "accion", "Accion", "hecho", "pregunta", "oferta", "Oferta"),
+    *("titular", "Titular", "tu", "usted", "sin_enlace"),
     *VOICES["we"],
     *("Queremos", "Buscamos"),
 }
 MAX_ACTION_WORDS = 6
 MAX_SENTENCE_WORDS = 6
 MAX_HASHTAG_WORDS = 3
+MAX_SOUGHT_WORDS = 5
+MAX_COPIED_WORDS = 6
 
 
 def slots(brief: Brief) -> dict[str, str]:
     """Return the slots that the brief fills with correct grammar, by name; names are a subset of SLOTS.
 
-    {topic} is the noun phrase without an article (a single word keeps the one that the query gave it), or what the
-    query wants to do, an infinitive. {el_topic} has `nuestro` or `mi` where the query has it, else the article;
+    {topic} is the noun phrase without an article (a single word keeps the one that the query gave it). {el_topic} has `nuestro` or `mi` where the query has it, else the article;
     {evento}, {producto}, {servicio}, {obra} and {asunto} are {el_topic} where it names such a thing; {gente} are
-    people whom the author looks for, and then no topic. {hecho} and {pregunta} are whole sentences with their mark.
+    people whom the author looks for, and then no topic. {anuncio} is the author's own verb with the topic ("lanzamos
+    nuestra app"), {accion} an infinitive with what belongs to it, and then the query has no topic. {hecho} and {pregunta} are whole sentences with their mark;
+    {titular} is the first there is of {hecho}, {anuncio}, {oferta} and {topic}, as a headline.
+
+    Three slots are empty and say what a frame asks for: {tu} and {usted} are how the reader is addressed, {sin_enlace}
+    is there where the query has no link.
     """
     clauses = read_clauses(brief)
     action = _action(brief, clauses)
     phrase = None if action and _opens_with(action, clauses) else find_topic(brief, clauses)
     found = common_slots(brief, phrase.text if phrase and len(phrase.words) <= MAX_HASHTAG_WORDS else None)
     if phrase and phrase.is_sought and _is_people(phrase):
-        found["gente"] = phrase.text
-    elif phrase:
+        found["gente"] = _shortened(phrase.words)
+    elif phrase and not _is_one_question(brief):
         found |= _declined(phrase)
         found |= _typed(phrase, found)
         moment = _moment(brief, clauses, phrase)
         found |= {"cuando": moment} if moment else {}
-    elif action:
-        found |= {"topic": action, "del_topic": f"de {action}", "lo": "lo", "es": "es", "interesa": "interesa", "n": ""}
+        news = _news(clauses[phrase.place], phrase, timed=moment is not None)
+        found |= {"anuncio": news} if news else {}
     if action:
-        found["accion"] = action
-    found |= _sentences(brief) | _author(clauses)
+        found |= {"accion": action} | ({} if phrase else {"es": "es"})
+    found |= _sentences(brief) | _author(clauses) | _conditions(brief, clauses)
+    headline = _headline(brief, found)
+    if headline:
+        found["titular"] = headline
     for name in SLOTS:
         if name[0].isupper() and name[0].lower() + name[1:] in found:
             found[name] = capitalized(found[name[0].lower() + name[1:]])
@@ -75,6 +85,55 @@ def _author(clauses: Sequence[Sequence[str]]) -> dict[str, str]:
     words = {word.casefold() for clause in clauses for word in clause}
     many = any(word in es.OWN - {"mi", "mis"} or (word.endswith("mos") and is_verb(word)) for word in words)
     return VOICES["I" if words & es.FIRST_PERSON and not many else "we"]
+
+
+def _conditions(brief: Brief, clauses: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return the empty slots that hold; where the query says `tu`, no frame may say `usted`."""
+    familiar = any(word.casefold() in {"tu", "tus", "te", "contigo"} for clause in clauses for word in clause)
+    linked = any(entity.label == "URL" for entity in brief.entities)
+    register = "usted" if brief.tone == "formal" and not familiar else "tu"
+    return {register: ""} | ({} if linked else {"sin_enlace": ""})
+
+
+def _headline(brief: Brief, found: dict[str, str]) -> str | None:
+    """Return what the query says shortest, as far as that repeats no long run of it."""
+    news = found.get("anuncio")
+    timed = f"{found['cuando']} {news}" if news and "cuando" in found else news
+    said = found.get("hecho", "").strip(".!¡")
+    for headline in (said if ":" not in said else None, timed, news, found.get("oferta"), found.get("topic")):
+        if headline and longest_copied_run(headline, brief.query, brief.entities) <= MAX_COPIED_WORDS:
+            return headline
+    return None
+
+
+def _shortened(words: Sequence[str]) -> str:
+    """Cut the last parts of whom the author looks for, so that the verb and the phrase are no long run of the query."""
+    while len(words) > MAX_SOUGHT_WORDS:
+        words = words[: max(at for at, word in enumerate(words) if at == 1 or word in es.PREPOSITIONS)]
+    return " ".join(words)
+
+
+def _is_one_question(brief: Brief) -> bool:
+    text = one_line(brief.query)
+    return text.endswith("?") and not es.SENTENCE_END.search(text)
+
+
+def _news(clause: Sequence[str], phrase: NounPhrase, *, timed: bool) -> str | None:
+    """Return the verb by which the author announces the topic, with the topic; a time between the two is left out."""
+    words = [word.casefold() for word in clause if not (timed and word == "|")]
+    topic = [*([phrase.determiner] if phrase.determiner else []), *(word.casefold() for word in phrase.words)]
+    start = next((at for at in range(len(words)) if words[at : at + len(topic)] == topic), 0)
+    said = " ".join([*topic[: len(topic) - len(phrase.words)], *phrase.words])
+    if set(words) & es.NEGATIONS - {"sin"} or {"si", "cómo", "que", "quien"} & set(words[:start]):
+        return None
+    if start and words[start - 1] in es.ANNOUNCING:
+        return f"{words[start - 1]} {said}"
+    if start > 1 and words[start - 2] in {"hemos", "he"} and words[start - 1] in es.ANNOUNCED:
+        return f"{words[start - 2]} {words[start - 1]} {said}"
+    after = words[start + len(topic) :]
+    if phrase.determiner in es.OWN and after[:3] in (["ya", "está", "disponible"], ["ya", "están", "disponibles"]):
+        return f"{said} {' '.join(after[:3])}"
+    return None
 
 
 def _is_people(phrase: NounPhrase) -> bool:
@@ -144,11 +203,7 @@ def _action(brief: Brief, clauses: Sequence[Sequence[str]]) -> str | None:
             opens = (
                 index == 0 or before in {"cómo", "como"} or (before == "para" and es.ACTION_NOUN & set(words[:index]))
             )
-            opens = (
-                opens
-                or before in {"encanta", "gusta"}
-                or (before == "a" and words[index - 2] in {"aprende", "aprender", "enseñamos", "aprendemos"})
-            )
+            opens = opens or before in {"encanta", "gusta"} or (before == "a" and words[index - 2] in es.LEADING)
             if not (opens and is_infinitive(word)) or set(words[: index + 1]) & es.NEGATIONS:
                 continue
             end = next((at for at in range(index + 1, len(words)) if words[at] in es.ACTION_ENDS), len(words))
@@ -200,7 +255,7 @@ def _sentences(brief: Brief) -> dict[str, str]:
     for match in es.SENTENCE.finditer(one_line(brief.query)):
         text, mark = match[1].strip(), match[2]
         words = [word.casefold() for word in es.TOKEN.findall(text)]
-        offer = es.OFFER.search(text)
+        offer = es.OFFER.search(es.TIME.split(text)[0])
         if offer and not (es.NEGATIONS | {"hasta"}) & set(words):
             found.setdefault("oferta", offer[0])
         if not 2 < len(words) <= MAX_SENTENCE_WORDS or regex.search(r"[@#/|{}<>*_~%\p{Emoji_Presentation}]", text):

@@ -26,7 +26,9 @@ def is_infinitive(word: str) -> bool:
 
 def is_adjective(word: str) -> bool:
     """Whether a lower-case word that stands behind a noun reads as its adjective, by list or ending."""
-    return word in es.ADJECTIVES or (
+    if word in es.FUNCTION_WORDS:
+        return False
+    return bool({word, word.removesuffix("s"), word.removesuffix("es")} & es.ADJECTIVES) or (
         es.ADJECTIVE_ENDINGS.search(word) is not None
         and word not in es.NO_ADJECTIVES
         and not (word in es.VERBS or word in es.PRESENTING or es.FINITE_ENDINGS.match(word))

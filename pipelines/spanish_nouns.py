@@ -52,7 +52,7 @@ class NounPhrase:
 def read_clauses(brief: Brief) -> list[list[str]]:
     """Split the query into clauses of words; "|" stands for what is no word: a number, a link, a time, a handle."""
     text = without_entities(brief, ("URL", "MENTION", "CASHTAG", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"), " 0 ")
-    text = es.TIME.sub(" 0 ", one_line(text))
+    text = es.TIME.sub(" 0 ", es.QUOTED.sub(" 0 ", one_line(text)))
     letters = regex.findall(r"\p{L}", text)
     if len(text.split()) > 2 and sum(letter.isupper() for letter in letters) > 0.7 * len(letters):
         text = text.lower()
@@ -80,7 +80,11 @@ def find_topic(brief: Brief, clauses: Sequence[Sequence[str]]) -> NounPhrase | N
         (
             NounPhrase(tuple(name.split()), is_name=True)
             for name in sorted(names, key=brief.query.find)
-            if name and not {word.casefold() for word in name.split()} & denied and not regex.search(r"\d", name)
+            if name
+            and not is_verb(name)
+            and name.casefold() not in es.IMPERATIVES
+            and not {word.casefold() for word in name.split()} & denied
+            and not regex.search(r"\d", name)
         ),
         None,
     )
@@ -175,7 +179,7 @@ def _read(
     while end < last:
         link = clause[end].casefold()
         joins = link in {"de", "del", "para", "con", "sin", "sobre", "contra"} or (
-            verbless and link in {"en", "a", "al", "por"}
+            verbless and link in {"en", "a", "al"}
         )
         pairs = verbless and link in {"y", "e"}
         if not (joins or pairs):
@@ -187,9 +191,8 @@ def _read(
             if pairs or owner in {"este", "esta", "ese", "esa", "cada"} or (formal and owner in {"tu", "tus"}):
                 break
         more, after = _head(clause, inner, last, verbless=verbless)
-        ends = inner + 1 >= last or clause[inner + 1] == "|"
-        if more is None and ends and link in {"para", "de", "a"} and inner == end + 1 and inner < last:
-            more, after = (NounPhrase((clause[inner],)), inner + 1) if is_infinitive(clause[inner]) else (None, inner)
+        if more is None and link in {"para", "de", "a"} and inner == end + 1 and inner < last:
+            more, after = _infinitive_phrase(clause, inner, last), last
         if more is None or _says_little(more.words[0], link):
             break
         longer = [*words, *clause[end:inner], *more.words]
@@ -209,6 +212,13 @@ def _read(
         if clause[end].casefold()[-1] in "oas" and agrees(clause[end].casefold(), head.gender, plural=head.plural):
             words, end = [*words, clause[end]], last
     return replace(head, words=tuple(words), is_pair=is_pair), end
+
+
+def _infinitive_phrase(clause: Sequence[str], start: int, last: int) -> NounPhrase | None:
+    """Return an infinitive with the rest of its clause (app para | aprender a leer); None where that is more."""
+    rest = [word.casefold() for word in clause[start:last]]
+    ends = {"|", "y", "e", "o", "que", "si", "cuando"} & set(rest) or last < len(clause)
+    return NounPhrase(tuple(clause[start:last])) if is_infinitive(rest[0]) and not ends else None
 
 
 def _size(words: Sequence[str]) -> int:

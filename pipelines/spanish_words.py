@@ -157,7 +157,7 @@ COUNTED = _words(
 KINDS: dict[str, frozenset[str]] = {
     "evento": _words(
         "taller curso concierto festival feria maratón carrera webinar charla exposición mercadillo encuentro congreso "
-        "retiro masterclass clase sesión jornada campamento torneo fiesta gala ruta excursión seminario conferencia "
+        "retiro masterclass sesión jornada campamento torneo fiesta gala ruta excursión seminario conferencia "
         "limpieza estreno espectáculo función recital cata tour degustación proyección debate foro simposio desfile "
         "hackathon meetup inauguración concurso visita caminata voluntariado certamen"
     ),
@@ -172,7 +172,7 @@ KINDS: dict[str, frozenset[str]] = {
         "mermelada empanada desayuno menú detergente champú gel sérum mascarilla tarjeta regalo electrodoméstico"
     ),
     "servicio": _words(
-        "app aplicación software plataforma herramienta agencia seguro alquiler reparación asesoría consultoría hotel "
+        "app clase aplicación software plataforma herramienta agencia seguro alquiler reparación asesoría consultoría hotel "
         "hostal tienda panadería cafetería restaurante gimnasio librería floristería peluquería clínica academia "
         "escuela gestoría estudio taxi mudanza envío banco programa crm tarifa hosting web chatbot coworking bar "
         "spa guardería residencia inmobiliaria lavandería mantenimiento catering fisioterapia terapia masaje hipoteca "
@@ -240,7 +240,7 @@ ADJECTIVES = _words(
     "puro pura extraordinario duro dura tierno tierna antiguo antigua antiguos antiguas justo justa segundo remoto remota remotos "
     "remotas híbrido híbrida infantil infantiles bonito bonita bonitos bonitas casero casera caseros caseras distinto "
     "distinta doble intenso intensa suave suaves reciente breve breves sostenible útil útiles móvil fácil fáciles "
-    "low-cost plegable autónomo inclusivo inclusiva cítrico hidráulica zero real reales mayor mayores menor menores "
+    "low-cost freelance plegable autónomo inclusivo inclusiva cítrico hidráulica zero real reales mayor mayores menor menores "
     "simple simples superior cálido cálida húmedo sólido sólida líquido líquida líquidos humano humana pequeño"
 )
 NO_ADJECTIVES = _words(
@@ -260,6 +260,7 @@ NO_ADJECTIVES = _words(
 LOAN = regex.compile(r"(?:ing|[bcdfghjkmpqtvx])$|[kw]|sh|th|ee|oo|ck", regex.IGNORECASE)
 TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}\p{N}'\u2019\-&]*|\p{N}\S*")
 CLAUSE_END = regex.compile(r"[.!?¡¿…:;,()\[\]{}<>|\"“”«»\u2014\u2013*_~\p{Emoji_Presentation}]+|\s[-/]\s")
+QUOTED = regex.compile(r"[\"“«][^\"”»]*[\"”»]")
 SENTENCE_END = regex.compile(r"[.!?…]+\s")
 SENTENCE = regex.compile(r"([^.!?…]+)([.!?…]+|$)(?=\s|$)")
 INFINITIVE = regex.compile(r"[^áéíóú\W]+[aei]r(?:l[aeo]s?|se|te|me|nos)?|\p{L}+ír", regex.IGNORECASE)
@@ -283,6 +284,7 @@ ACTION_NOUN = _words(
     "trucos truco consejos consejo ideas idea pasos claves guía formas maneras tips errores recomendaciones herramientas"
     " manual rutina cómo como"
 )
+LEADING = _words("aprende aprender enseñamos aprendemos ayúdanos anímate atrévete ven invitamos")
 ACTION_ENDS = _words(
     "y e o u que si cuando porque pero mientras | nuestro nuestra nuestros nuestras mi mis me nos sin no ni"
 )
@@ -291,6 +293,14 @@ NO_STATEMENT = _words(
 )
 SEASONS = _words("vida noche verano invierno otoño primavera regalo día mañana entrada entradas")
 MANNERS = _words("urgencia experiencia gusto cariño ilusión motivo ganas alegría orgullo calma éxito")
+ANNOUNCING = _words(
+    "lanzamos presentamos abrimos estrenamos inauguramos publicamos organizamos celebramos ofrecemos vendemos empezamos "
+    "sorteamos regalamos lanzo presento publico abro vendo ofrezco estreno organizo iniciamos comenzamos impartimos "
+    "recogemos adoptamos ampliamos renovamos recuperamos preparamos fabricamos diseñamos creamos empieza comienza arranca llega vuelve regresa reabre"
+)
+ANNOUNCED = _words(
+    "publicado lanzado abierto estrenado presentado creado inaugurado renovado ampliado preparado organizado diseñado"
+)
 SEEKING = _words("buscamos busco busca buscan necesitamos necesito")
 PEOPLE = regex.compile(
     r"(?:[dt]or(?:a|es|as)?|istas?|voluntari[oa]s?|donantes?|camarer[oa]s?|cociner[oa]s?|ayudantes?|gerentes?|becari[oa]s?"
@@ -299,7 +309,11 @@ PEOPLE = regex.compile(
     r"|participantes?|estudiantes?|beta|betatesters?|repartidor(?:a|es|as)?)$"
 )
 FIRST_PERSON = _words("mi mis yo lanzo presento publico vendo ofrezco busco escribo quiero creo abro doy")
-OFFER = regex.compile(r"\d{1,2} ?% de descuento|\benvío gratis\b|\bentrada (?:libre|gratuita)\b", regex.IGNORECASE)
+OFFER = regex.compile(
+    r"\d{1,2} ?% de descuento(?: en (?:\p{L}+ ){0,3}\p{L}+(?=$|[,;:(]| (?:con|hasta|para)\b))?"
+    r"|\b(?:envío gratis|entrada (?:libre|gratuita))\b",
+    regex.IGNORECASE,
+)
 # Also verbs, but after a determiner or at the head of a list they are nouns.
 HOMONYMS = _words(
     "compra oferta reserva visita prueba ayuda cocina mejora descarga escucha cambio uso pregunta cuenta entrada vista "
