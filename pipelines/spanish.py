@@ -29,10 +29,34 @@ VOICES = {
 SLOTS = COMMON_SLOTS | {
     *("topic", "Topic", "el_topic", "El_topic", "un_topic", "Un_topic", "del_topic", "al_topic", "este_topic"),
     *("Este_topic", "es", "tiene", "esta", "este", "lo", "o", "n", "interesa"),
-    *("evento", "Evento", "al_evento", "producto", "Producto", "un_producto", "servicio", "Servicio", "un_servicio"),
+    *(
+        "evento",
+        "Evento",
+        "al_evento",
+        "producto",
+        "Producto",
+        "un_producto",
+        "del_producto",
+        "servicio",
+        "Servicio",
+        "un_servicio",
+    ),
     *("obra", "Obra", "asunto", "Asunto", "del_asunto", "gente", "Gente"),
-    *("cuando", "Cuando", "anuncio", "Anuncio", "accion", "Accion", "hecho", "pregunta", "oferta", "Oferta"),
-    *("titular", "Titular", "tu", "usted", "sin_enlace"),
+    *(
+        "cuando",
+        "Cuando",
+        "anuncio",
+        "Anuncio",
+        "accion",
+        "Accion",
+        "accion_tu",
+        "Accion_tu",
+        "hecho",
+        "pregunta",
+        "oferta",
+        "Oferta",
+    ),
+    *("titular", "Titular", "propuesta", "Propuesta", "propio", "tu", "usted", "sin_enlace"),
     *VOICES["we"],
     *("Queremos", "Buscamos"),
 }
@@ -50,7 +74,8 @@ def slots(brief: Brief) -> dict[str, str]:
     {evento}, {producto}, {servicio}, {obra} and {asunto} are {el_topic} where it names such a thing; {gente} are
     people whom the author looks for, and then no topic. {anuncio} is the author's own verb with the topic ("lanzamos
     nuestra app"), {accion} an infinitive with what belongs to it, and then the query has no topic. {hecho} and {pregunta} are whole sentences with their mark;
-    {titular} is the first there is of {hecho}, {anuncio}, {oferta} and {topic}, as a headline.
+    {propuesta} is the first there is of {anuncio}, {oferta} and {topic}, as a headline, {titular} also {hecho}; {propio}
+    is {el_topic} where it is the author's. {accion} names nobody, {accion_tu} may say `tu` to the reader.
 
     Three slots are empty and say what a frame asks for: {tu} and {usted} are how the reader is addressed, {sin_enlace}
     is there where the query has no link.
@@ -64,16 +89,17 @@ def slots(brief: Brief) -> dict[str, str]:
     elif phrase and not _is_one_question(brief):
         found |= _declined(phrase)
         found |= _typed(phrase, found)
+        found |= {"propio": found["el_topic"]} if phrase.determiner in es.OWN else {}
         moment = _moment(brief, clauses, phrase)
         found |= {"cuando": moment} if moment else {}
         news = _news(clauses[phrase.place], phrase, timed=moment is not None)
         found |= {"anuncio": news} if news else {}
     if action:
-        found |= {"accion": action} | ({} if phrase else {"es": "es"})
+        found |= {"accion_tu": action} | ({} if phrase else {"es": "es"})
+        if not {"tu", "tus", "te"} & set(action.split()):
+            found["accion"] = action
     found |= _sentences(brief) | _author(clauses) | _conditions(brief, clauses)
-    headline = _headline(brief, found)
-    if headline:
-        found["titular"] = headline
+    found |= _headlines(brief, found)
     for name in SLOTS:
         if name[0].isupper() and name[0].lower() + name[1:] in found:
             found[name] = capitalized(found[name[0].lower() + name[1:]])
@@ -89,21 +115,28 @@ def _author(clauses: Sequence[Sequence[str]]) -> dict[str, str]:
 
 def _conditions(brief: Brief, clauses: Sequence[Sequence[str]]) -> dict[str, str]:
     """Return the empty slots that hold; where the query says `tu`, no frame may say `usted`."""
-    familiar = any(word.casefold() in {"tu", "tus", "te", "contigo"} for clause in clauses for word in clause)
+    familiar = any(es.FAMILIAR.fullmatch(word.casefold()) for clause in clauses for word in clause)
     linked = any(entity.label == "URL" for entity in brief.entities)
     register = "usted" if brief.tone == "formal" and not familiar else "tu"
     return {register: ""} | ({} if linked else {"sin_enlace": ""})
 
 
-def _headline(brief: Brief, found: dict[str, str]) -> str | None:
+def _headlines(brief: Brief, found: dict[str, str]) -> dict[str, str]:
     """Return what the query says shortest, as far as that repeats no long run of it."""
     news = found.get("anuncio")
-    timed = f"{found['cuando']} {news}" if news and "cuando" in found else news
-    said = found.get("hecho", "").strip(".!¡")
-    for headline in (said if ":" not in said else None, timed, news, found.get("oferta"), found.get("topic")):
-        if headline and longest_copied_run(headline, brief.query, brief.entities) <= MAX_COPIED_WORDS:
-            return headline
-    return None
+    timed = f"{found['cuando']} {news}" if news and "cuando" in found else None
+    said = found.get("hecho", ":").strip(".!¡")
+    offered = [timed, news, found.get("oferta"), found.get("topic")]
+    headlines = {"propuesta": offered, "titular": [None if ":" in said else said, *offered]}
+    return {
+        name: next(text for text in texts if text and _is_short(text, brief))
+        for name, texts in headlines.items()
+        if any(text and _is_short(text, brief) for text in texts)
+    }
+
+
+def _is_short(text: str, brief: Brief) -> bool:
+    return longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
 
 
 def _shortened(words: Sequence[str]) -> str:
@@ -131,6 +164,8 @@ def _news(clause: Sequence[str], phrase: NounPhrase, *, timed: bool) -> str | No
     if start > 1 and words[start - 2] in {"hemos", "he"} and words[start - 1] in es.ANNOUNCED:
         return f"{words[start - 2]} {words[start - 1]} {said}"
     after = words[start + len(topic) :]
+    if timed and phrase.determiner and after and after[0] in es.COMING_VERBS:
+        return f"{after[0]} {said}"
     if phrase.determiner in es.OWN and after[:3] in (["ya", "está", "disponible"], ["ya", "están", "disponibles"]):
         return f"{said} {' '.join(after[:3])}"
     return None
@@ -256,7 +291,7 @@ def _sentences(brief: Brief) -> dict[str, str]:
         text, mark = match[1].strip(), match[2]
         words = [word.casefold() for word in es.TOKEN.findall(text)]
         offer = es.OFFER.search(es.TIME.split(text)[0])
-        if offer and not (es.NEGATIONS | {"hasta"}) & set(words):
+        if offer and not es.NEGATIONS & set(words) and not text[: offer.start()].rstrip().endswith("hasta"):
             found.setdefault("oferta", offer[0])
         if not 2 < len(words) <= MAX_SENTENCE_WORDS or regex.search(r"[@#/|{}<>*_~%\p{Emoji_Presentation}]", text):
             continue

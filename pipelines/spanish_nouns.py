@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.facts import NUMBER_WORDS
+from pipelines.facts import ADDRESS, EMAIL, NUMBER_WORDS
 from pipelines.phrases import edges, one_line, without_entities
 from pipelines.spanish_grammar import agrees, gender_and_number, is_adjective, is_infinitive, is_verb
 
@@ -52,6 +52,7 @@ class NounPhrase:
 def read_clauses(brief: Brief) -> list[list[str]]:
     """Split the query into clauses of words; "|" stands for what is no word: a number, a link, a time, a handle."""
     text = without_entities(brief, ("URL", "MENTION", "CASHTAG", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"), " 0 ")
+    text = ADDRESS.sub(" 0 ", EMAIL.sub(" 0 ", text))
     text = es.TIME.sub(" 0 ", es.QUOTED.sub(" 0 ", one_line(text)))
     letters = regex.findall(r"\p{L}", text)
     if len(text.split()) > 2 and sum(letter.isupper() for letter in letters) > 0.7 * len(letters):
@@ -97,7 +98,8 @@ def _scored(phrase: NounPhrase, brief: Brief) -> NounPhrase:
         if set(words) & set(keyword.casefold().split()):
             score += 1.0 / (1 + rank)
             break
-    return replace(phrase, score=0.0 if not words or words[0] in es.GENERIC else score)
+    vague = words and words[0] in es.VAGUE and len(words) == 1 and phrase.determiner not in es.OWN
+    return replace(phrase, score=0.0 if not words or words[0] in es.GENERIC or vague else score)
 
 
 def _denied(clause: Sequence[str]) -> Sequence[str]:
@@ -191,7 +193,7 @@ def _read(
             if pairs or owner in {"este", "esta", "ese", "esa", "cada"} or (formal and owner in {"tu", "tus"}):
                 break
         more, after = _head(clause, inner, last, verbless=verbless)
-        if more is None and link in {"para", "de", "a"} and inner == end + 1 and inner < last:
+        if more is None and link in {"para", "de", "a", "al"} and inner == end + 1 and inner < last:
             more, after = _infinitive_phrase(clause, inner, last), last
         if more is None or _says_little(more.words[0], link):
             break

@@ -301,6 +301,17 @@ ANNOUNCING = _words(
 ANNOUNCED = _words(
     "publicado lanzado abierto estrenado presentado creado inaugurado renovado ampliado preparado organizado diseñado"
 )
+COMING_VERBS = _words(
+    "sale salen llega llegan vuelve vuelven empieza empiezan comienza comienzan abre abren cambia cambian"
+)
+FAMILIAR = regex.compile(
+    r"tu|tus|te|ti|contigo|(?:prefier|quier|tien|pued|hac|sab|crees|conoc|necesit|busc|viv|sient|pien?s|organiz|cocin|trabaj"
+    r"|viaj|compr|le|us|elig|prefer|empiez|escuch|recomiend|ahorr|llev|aprend|sueñ|celebr)[ae]s"
+)
+# Nouns that say something only with more words or in the author's own mouth.
+VAGUE = _words(
+    "tienda web envío equipo empresa página sitio marca negocio mercado venta feria curso nota serie producto"
+)
 SEEKING = _words("buscamos busco busca buscan necesitamos necesito")
 PEOPLE = regex.compile(
     r"(?:[dt]or(?:a|es|as)?|istas?|voluntari[oa]s?|donantes?|camarer[oa]s?|cociner[oa]s?|ayudantes?|gerentes?|becari[oa]s?"
