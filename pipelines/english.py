@@ -1,23 +1,229 @@
-"""Fills the slots of English frames with what a brief holds; a slot that cannot be right is left out."""
+"""Fills the slots of English frames with what a brief holds, in correct grammar; in doubt a slot is left out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, cut, edges, without_entities
+import regex
+
+from pipelines.english_sentences import (
+    HIRING,
+    HOW,
+    SENTENCE,
+    action_of,
+    discount_of,
+    gerund,
+    is_negation,
+    is_past,
+    is_price,
+    moment_of,
+    statement,
+)
+from pipelines.noun_phrases import WORDS, NounPhrase, Token, noun_phrases, plural_of, singular, tag, words_of
+from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
 if TYPE_CHECKING:
     from pipelines.records import Brief
 
-SLOTS = COMMON_SLOTS | {"topic", "Topic"}
-TOPIC_LENGTH = 80
-SIGNS = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI")
+SLOTS = COMMON_SLOTS | {
+    "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
+    "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
+    "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
+    "action", "their_action", "fact", "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
+}  # fmt: skip
+# Longer queries are read from their beginning.
+MAX_READ_CHARACTERS = 600
+MAX_TOPIC_CHARACTERS = 60
+NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
+CAPITALIZED = frozenset({"the_topic", "a_topic", "event", "headline", "products", "field", "when"})
+OWN = frozenset({"our", "my"})
+DEFINITE = OWN | {"the", "this", "these"}
+SOMEBODY_ELSES = frozenset({"their", "his", "her", "its", "that", "those"})
+WE = {"we": "we", "We": "We", "we_are": "we are", "We_are": "We are", "us": "us", "our": "our"}
+I = {"we": "I", "We": "I", "we_are": "I am", "We_are": "I am", "us": "me", "our": "my"}  # noqa: E741  # the pronoun
+TYPES = {"product": "products", "venue": "venues", "content": "contents", "group": "groups"}
+# How much less a phrase of the second sentence counts than one of the first.
+LATER_SENTENCE = 0.4
 
 
 def slots(brief: Brief) -> dict[str, str]:
-    """Return the slots that the brief fills with correct grammar, by name; names are a subset of SLOTS."""
-    topic = cut(next(filter(None, map(edges, brief.keywords)), edges(without_entities(brief, SIGNS))), TOPIC_LENGTH)
-    found = common_slots(brief, topic)
-    if topic:
-        found |= {"topic": topic, "Topic": capitalized(topic)}
-    return found
+    """Return the slots that the brief fills with correct grammar, by name; names are a subset of SLOTS.
+
+    {topic} is a noun phrase without article of at most five words, {the_topic} has its determiner, {a_topic} and
+    {topics} name its kind (a mattress, mattresses), {about} is the one of them that stands after "about", {headline}
+    the one that stands alone; {is} {has} {was} {it} {them} {this} agree with it. {ours} is the author's own, {known}
+    what a reader may have heard of; {product} {venue} {content} {group} {expert} {field} {event} are there where the
+    topic is one. {action} is "choose a mattress", {fact} a whole sentence of the query, {when} "on Monday", {discount}
+    "20% off", {hiring} who is looked for, {we} "I" where the author is one.
+    """
+    found = _topic(brief)
+    filled = common_slots(brief, " ".join(found[0].core) if found else None)
+    sentence = found[1] if found else ""
+    if "price" in filled and not is_price(filled["price"], sentence):
+        del filled["price"]
+    if discount := discount_of(filled.get("percent", "%"), sentence):
+        filled["discount"] = discount
+    if found:
+        filled |= _topic_slots(*found)
+        phrase = found[0]
+        announced = _is_event(phrase) or phrase.new or phrase.before in WORDS["launches"] or discount
+        if announced and (when := moment_of(sentence)):
+            filled["when"] = when
+    filled |= _sentence_slots(brief, filled.get("topic", ""))
+    filled |= I if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE
+    own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
+    if own:
+        filled["own_hashtag"] = one_line(own)
+    return filled | {name[0].upper() + name[1:]: capitalized(filled[name]) for name in CAPITALIZED.intersection(filled)}
+
+
+def _topic(brief: Brief) -> tuple[NounPhrase, str] | None:
+    """Return the noun phrase that the query is about, with its sentence."""
+    keywords = [keyword.lower() for keyword in brief.keywords[:5]]
+    best: tuple[float, NounPhrase, str] | None = None
+    for number, sentence in enumerate(SENTENCE.split(brief.query[:MAX_READ_CHARACTERS])):
+        tokens = words_of(without_entities(replace(brief, query=sentence), NO_PROSE, " | "))
+        for phrase in noun_phrases(tokens):
+            score = _score(phrase, tokens, keywords) - LATER_SENTENCE * number
+            if score > 0 and (best is None or score > best[0]):
+                best = score, phrase, sentence
+    return best[1:] if best else None
+
+
+def _score(phrase: NounPhrase, tokens: list[Token], keywords: list[str]) -> float:
+    """Say how likely a text is about a phrase; not above 0 where it cannot be its topic."""
+    text = phrase.text.lower()
+    if len(text) > MAX_TOPIC_CHARACTERS or len(phrase.head) < 2 or phrase.determiner in SOMEBODY_ELSES:
+        return 0.0
+    modified = len(phrase.core) > 1 and not tag(phrase.core[-2].lower()).startswith("JJ")
+    if phrase.head in WORDS["weak_heads"] and not phrase.tail and not modified:
+        return 0.0
+    clause = max((at for at in range(phrase.start + 1) if tokens[at].breaks), default=0)
+    if any(is_negation(token.lower) for token in tokens[clause : phrase.start]):
+        return 0.0
+    if phrase.before in WORDS["prepositions"] and phrase.kind == "count" and not phrase.determiner:
+        return 0.0  # "on sale", "at work"
+    score = 1.0 + 0.6 * (phrase.start == 0) + 0.3 * min(len(phrase.core), 3) - 0.02 * phrase.start
+    score += 1.0 * phrase.whole + 0.8 * (phrase.determiner in OWN) + 0.4 * (phrase.kind != "unknown")
+    score += 0.9 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
+    score -= 0.8 * (_is_person(phrase) and len(phrase.core) == 1)
+    padded = f" {text} "
+    ranks = [rank for rank, keyword in enumerate(keywords) if f" {keyword} " in padded]
+    ranks += [rank + 1 for rank, keyword in enumerate(keywords) if f" {keyword.rpartition(' ')[2]} " in padded]
+    return score + 0.8 / (1 + min(ranks)) if ranks else score
+
+
+def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
+    """Return the slots that name the topic. In a question "my" is somebody's, not the author's to talk about."""
+    asked = HOW.search(sentence) or sentence.rstrip().endswith("?")
+    determiner = "" if asked and phrase.determiner in OWN else phrase.determiner
+    topic, kind = phrase.text, phrase.kind
+    full = f"{phrase.new} {topic}".strip()
+    filled = {"topic": topic, "Topic": capitalized(topic)}
+    if determiner in DEFINITE:
+        filled["the_topic"] = f"{determiner} {full}"
+    elif not determiner and (_is_event(phrase) or (kind == "mass" and phrase.tail.startswith("of "))):
+        filled["the_topic"] = f"the {full}"
+    elif not determiner and kind in {"plural", "mass", "name"}:
+        filled["the_topic"] = full if kind == "plural" else topic
+    if kind in {"plural", "mass"}:
+        filled["a_topic"] = topic
+    elif kind == "count":
+        filled["a_topic"] = f"{article(topic)} {topic}"
+    filled |= _kind_slots(phrase, filled, determiner, full)
+    if not is_past(sentence) and _is_event(phrase):
+        filled["event"] = filled.get("the_topic", f"the {full}")
+    looked_for = HIRING.search(sentence) or (phrase.head == "volunteers" and phrase.start == 0)
+    if looked_for and _is_person(phrase, experts=True) and kind in {"count", "plural"}:
+        filled["hiring"] = filled["a_topic"]
+    plural = kind == "plural"
+    agree = ("are", "have", "were", "they", "them", "these") if plural else ("is", "has", "was", "it", "it", "this")
+    filled |= dict(zip(("is", "has", "was", "it", "them", "this"), agree, strict=True))
+    if kind in {"name", "unknown"}:
+        del filled["it"], filled["them"], filled["this"]  # somebody's name, perhaps
+    return filled
+
+
+def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, full: str) -> dict[str, str]:
+    """Return the slots for what kind of thing the topic is; `full` is the topic with "new" before it."""
+    topic, kind, person, event = phrase.text, phrase.kind, _is_person(phrase), _is_event(phrase)
+    fresh = not determiner and kind == "count" and FRESH.search(phrase.new)
+    named: dict[str, str] = {}
+    if kind in {"plural", "mass"}:
+        named["topics"] = filled.get("the_topic", topic) if phrase.tail.startswith("of ") else topic
+    elif kind == "count" and not (event or fresh) and (determiner not in OWN or phrase.head in WORDS["venues"]):
+        named["topics"] = " ".join(filter(None, [*phrase.core[:-1], plural_of(phrase.core[-1]), phrase.tail]))
+    if determiner in DEFINITE or event or kind == "name":
+        named["headline"] = named["about"] = filled.get("the_topic", f"the {full}")
+    else:
+        people = person or _is_person(phrase, experts=True)
+        named["headline"] = full if phrase.new or people else named.get("topics", full)
+        if fresh or "topics" in named:
+            named["about"] = f"the {full}" if fresh else named["topics"]
+    if person:
+        return {"headline": named["headline"]}
+    if determiner in OWN:
+        named["ours"] = filled["the_topic"]
+    if determiner in DEFINITE or kind == "name":
+        named["known"] = filled["the_topic"]
+    return named | _typed_slots(phrase, filled.get("a_topic"))
+
+
+def _typed_slots(phrase: NounPhrase, thing: str | None) -> dict[str, str]:
+    """Return {product}, {venue} and the like where the head of the topic is on a list; `thing` is {a_topic}."""
+    if thing is None or _is_event(phrase):
+        return {}
+    heads = {phrase.head, singular(phrase.head) or phrase.head}
+    typed = {name: thing for name, words in TYPES.items() if heads & WORDS[words]}
+    if phrase.kind == "count":
+        typed |= {f"{name}_kind": phrase.text for name in ("product", "group") if name in typed}
+        return typed | ({"expert": thing} if heads & WORDS["experts"] else {})
+    if "product" in typed:
+        return typed | {"products": phrase.text}
+    return typed | ({"field": thing} if phrase.kind == "mass" else {})
+
+
+def _is_event(phrase: NounPhrase) -> bool:
+    return phrase.head in WORDS["events"] and phrase.kind != "mass"
+
+
+def _is_person(phrase: NounPhrase, *, experts: bool = False) -> bool:
+    """Whether a phrase names somebody, or a trade that one may ask about with `experts`."""
+    words = {word.lower() for word in (phrase.core if phrase.kind == "name" else phrase.core[-1:])}
+    words |= {singular(word) or word for word in words}
+    return bool(words & (WORDS["people"] | WORDS["experts"] if experts else WORDS["people"] - WORDS["experts"]))
+
+
+def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
+    """Return {action} with the slots that it fills better than the topic does, and {fact}."""
+    filled: dict[str, str] = {}
+    sentences = SENTENCE.split(brief.query[:MAX_READ_CHARACTERS])
+    action = next(filter(None, map(action_of, sentences)), None)
+    if action:
+        verb, _, rest = action.partition(" ")
+        doing = f"{gerund(verb)} {rest}"
+        filled |= {"action": action, "their_action": regex.sub(r"\byour\b", "their", action)}
+        filled |= dict.fromkeys(("field", "headline", "about"), doing)
+        if topic not in action or not topic:
+            filled["topics"] = doing
+    fact = next(filter(None, map(statement, sentences)), None)
+    return filled | {"fact": fact} if fact else filled
+
+
+def article(phrase: str) -> str:
+    """Return "a" or "an" by the sound of the first word: an hour, a user, an FAQ, a UX designer, an e-bike."""
+    word = regex.split(r"[ \-]", phrase, maxsplit=1)[0]
+    spelled = len(word) == 1 or (word.isupper() and (len(word) <= 3 or not regex.search("[AEIOU]", word)))
+    if spelled:
+        return "an" if word[0].upper() in "AEFHILMNORSX" else "a"
+    return "an" if AN.match(word.lower()) else "a"
+
+
+# Words that begin with the sound of a vowel.
+AN = regex.compile(
+    r"(?!one\b|once\b|eu|ewe\b)[aeio]|u(?!ni(?![nmd])|s[aeiu]|t[ei]|bi|ra|ro|ku|ke|fo)|hono|hones|hour|heir|herb"
+)
+FRESH = regex.compile(r"^(?:new|brand-new|latest|upcoming|first)\b")
+FIRST_SINGULAR = regex.compile(r"\b(?:I|I'm|[Mm]y|me)\b")
+FIRST_PLURAL = regex.compile(r"\b(?:we|our|us|we're)\b", regex.IGNORECASE)

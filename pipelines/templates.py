@@ -30,8 +30,9 @@ GRAMMARS: dict[Language, ModuleType] = {"en": english, "es": spanish}
 MAX_VARIANTS = 4_096
 MAX_DEPTH = 8
 MAX_COPIED_WORDS = 6
-# Each weighs more than all that follow it.
-OBJECTIVE_FIT, INTENT_FIT, TONE_FIT = 4.0, 2.0, 1.0
+# Slots that carry the author's message, and slots that say nothing about it.
+MESSAGE_SLOTS = frozenset({"fact", "hecho", "when", "When", "cuando", "discount", "hiring"})
+LABEL_SLOTS = frozenset({"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"})
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,18 @@ def _check(template: Template) -> None:
 
 
 def realise(brief: Brief) -> list[Proposal]:
-    """Return up to `brief.n` distinct valid tweets, the frames that fit best first: by objective, intent, then tone.
+    """Return up to `brief.n` distinct valid tweets, the frames that fit best first: by objective, intent, then tone;
+    one that only names the topic when no other for that objective can be filled.
 
     Among equals the frame with the better proven record comes first. The same brief gives the same tweets, another
     seed gives others. Fewer come back where the brief fills too few frames; a frame comes a second time, in other
     words, when every other one has had its turn. None repeats more than MAX_COPIED_WORDS words of the query in a row.
     """
     slots: dict[str, str] = GRAMMARS[brief.language].slots(brief)
-    chance = random.Random(brief.seed)
+    chance = random.Random(f"{brief.seed} {brief.query}")
     fitting = [template for template in brief.templates or load_templates() if template.language == brief.language]
     chance.shuffle(fitting)
-    fitting.sort(key=lambda template: (-_fit(template, brief), -(template.success_lower_bound or 0.0)))
+    fitting.sort(key=lambda template: (*_fit(template, brief), template.success_lower_bound or 0.0), reverse=True)
     queues: list[tuple[str, Iterator[str]]] = []
     found: dict[str, Proposal] = {}
     for template in fitting:
@@ -144,12 +146,30 @@ def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str
         yield write(parts, slots, (int(start * total) + stride * turn) % total)
 
 
-def _fit(template: Template, brief: Brief) -> float:
-    """Score a frame: the first objective asked for weighs most, then the others, then intent, then tone."""
-    fit = INTENT_FIT * (template.intent == brief.intent) + TONE_FIT * (template.tone == brief.tone)
-    if template.objective in brief.objectives:
-        fit += OBJECTIVE_FIT * (len(brief.objectives) - brief.objectives.index(template.objective))
-    return fit
+def _fit(template: Template, brief: Brief) -> tuple[int, int, bool, bool]:
+    """Say how well a frame fits; what comes first weighs more than all that follows it.
+
+    The first objective asked for comes before the others, a frame that is about the topic before one that only names it.
+    """
+    objectives = brief.objectives
+    rank = len(objectives) - objectives.index(template.objective) if template.objective in objectives else 0
+    return rank, _weight(template.content), template.intent == brief.intent, template.tone == brief.tone
+
+
+@lru_cache(maxsize=1024)
+def _weight(content: str) -> int:
+    """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
+    names = {part.name for part in _required(parse(content)) if isinstance(part, Slot)}
+    return 2 if names & MESSAGE_SLOTS else int(not names <= LABEL_SLOTS)
+
+
+def _required(parts: Parts) -> Iterator[str | Slot]:
+    for part in parts:
+        if not isinstance(part, Choice):
+            yield part
+        elif not part.optional:
+            for option in part.options:
+                yield from _required(option)
 
 
 @lru_cache(maxsize=1024)
