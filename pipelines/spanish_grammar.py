@@ -21,6 +21,7 @@ def is_verb(word: str) -> bool:
 
 
 def is_infinitive(word: str) -> bool:
+    """Whether a word is an infinitive, by ending and a list of nouns that end alike."""
     return es.INFINITIVE.fullmatch(word) is not None and word.casefold() not in es.NOT_INFINITIVES
 
 
@@ -36,6 +37,7 @@ def is_adjective(word: str) -> bool:
 
 
 def agrees(adjective: str, gender: str | None, *, plural: bool) -> bool:
+    """Whether a lower-case adjective has this number and, where it shows one, this gender."""
     invariable = adjective in {"online", "gratis", "exprés", "premium", "pro", "vip", "bio", "vegan", "eco", "extra"}
     if invariable or adjective in {"low-cost", "zero"}:
         return True
@@ -66,16 +68,3 @@ def gender_and_number(noun: str) -> tuple[str | None, bool]:
     if singular.endswith("ista"):
         return None, plural
     return ("f" if singular.endswith(("a", "ía")) else "m" if singular.endswith("o") else None), plural
-
-
-def kind_of(noun: str) -> str | None:
-    """Return what a lower-case noun names, as far as the lists know: evento, producto, servicio, obra or asunto."""
-    plural = gender_and_number(noun)[1]
-    forms = {noun, noun[:-1], noun[:-2], noun[:-3] + "z", re_accented(noun[:-2])} if plural else {noun}
-    kind = next((kind for kind, nouns in es.KINDS.items() if forms & nouns), None)
-    return kind or ("asunto" if es.ABSTRACT_ENDINGS.search(noun) and noun not in es.NOT_ABSTRACT else None)
-
-
-def re_accented(stem: str) -> str:
-    """Return the singular of a plural in -ones, -enes, -eses with its accent back (camión of camion)."""
-    return stem[:-2] + {"o": "ó", "a": "á", "i": "í", "e": "é"}.get(stem[-2:-1], stem[-2:-1]) + stem[-1:]

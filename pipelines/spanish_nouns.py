@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.facts import ADDRESS, EMAIL, NUMBER_WORDS
-from pipelines.phrases import edges, one_line, without_entities
+from pipelines.phrases import edges
 from pipelines.spanish_grammar import agrees, gender_and_number, is_adjective, is_infinitive, is_verb
+from pipelines.spanish_kinds import GENERIC, VAGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,9 +27,8 @@ MAX_TOPIC_WORDS = 6
 class NounPhrase:
     """A noun phrase of the query; `words` stand without the `determiner`, which is empty where there is none.
 
-    Gender is m, f or None where nothing tells; `plural` likewise. A bare one stands in a sentence without determiner, one that
-    is sought behind "we look for".
-    `place` is the clause it stands in.
+    Gender is m, f or None where nothing tells; `plural` likewise. A bare one stands in a sentence without determiner,
+    one that is sought behind "we look for". `place` is the clause it stands in.
     """
 
     words: tuple[str, ...]
@@ -49,29 +48,11 @@ class NounPhrase:
         return " ".join(self.words)
 
 
-def read_clauses(brief: Brief) -> list[list[str]]:
-    """Split the query into clauses of words; "|" stands for what is no word: a number, a link, a time, a handle."""
-    text = without_entities(brief, ("URL", "MENTION", "CASHTAG", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"), " 0 ")
-    text = ADDRESS.sub(" 0 ", EMAIL.sub(" 0 ", text))
-    text = es.TIME.sub(" 0 ", es.QUOTED.sub(" 0 ", one_line(text)))
-    letters = regex.findall(r"\p{L}", text)
-    if len(text.split()) > 2 and sum(letter.isupper() for letter in letters) > 0.7 * len(letters):
-        text = text.lower()
-    clauses = [es.TOKEN.findall(clause) for clause in es.CLAUSE_END.split(text)]
-    return [
-        ["|" if token[0].isdigit() or token.casefold() in NUMBER_WORDS - {"doble"} else token for token in clause]
-        for clause in clauses
-        if clause
-    ]
-
-
 def find_topic(brief: Brief, clauses: Sequence[Sequence[str]]) -> NounPhrase | None:
     """Return the noun phrase that the query is about; None where there is none that is surely one."""
     names = {edges(entity.text) for entity in brief.entities if entity.label in {"PERSON", "ORG", "NAME"}}
     found = [
-        _scored(phrase, brief)
-        for place, clause in enumerate(clauses)
-        for phrase in _noun_phrases(clause, place, names, formal=brief.tone == "formal")
+        _scored(phrase, brief) for place, clause in enumerate(clauses) for phrase in _noun_phrases(clause, place, names)
     ]
     found = [phrase for phrase in found if phrase.score > 0]
     if found:
@@ -98,8 +79,17 @@ def _scored(phrase: NounPhrase, brief: Brief) -> NounPhrase:
         if set(words) & set(keyword.casefold().split()):
             score += 1.0 / (1 + rank)
             break
-    vague = words and words[0] in es.VAGUE and len(words) == 1 and phrase.determiner not in es.OWN
-    return replace(phrase, score=0.0 if not words or words[0] in es.GENERIC or vague else score)
+    vague = words and words[0] in VAGUE and len(words) == 1 and phrase.determiner not in es.OWN and phrase.score < 4
+    return replace(
+        phrase,
+        score=0.0
+        if not words or words[0] in GENERIC
+        else 0.1
+        if vague and not es.OFFER.search(brief.query)
+        else 0.0
+        if vague
+        else score,
+    )
 
 
 def _denied(clause: Sequence[str]) -> Sequence[str]:
@@ -111,7 +101,7 @@ def _denied(clause: Sequence[str]) -> Sequence[str]:
     return clause[place:]
 
 
-def _noun_phrases(clause: Sequence[str], place: int, names: set[str], *, formal: bool) -> Iterator[NounPhrase]:
+def _noun_phrases(clause: Sequence[str], place: int, names: set[str]) -> Iterator[NounPhrase]:
     """Yield the noun phrases of a clause that is not denied, with a score for where they stand."""
     last = len(clause) - len(_denied(clause))
     words = [word.casefold() for word in clause]
@@ -138,11 +128,11 @@ def _noun_phrases(clause: Sequence[str], place: int, names: set[str], *, formal:
             or before in {"para", "con", "sobre", "de"}
             or (verbless and before == "|")
         )
-        phrase, end = _read(clause, start, last, verbless=verbless, formal=formal) if anchored else (None, index + 1)
+        phrase, end = _read(clause, start, last, verbless=verbless) if anchored else (None, index + 1)
         if phrase is None:
             index += 1
             continue
-        if determiner and determiner not in {"cada"}:
+        if determiner and determiner != "cada":
             gender, plural = es.DETERMINERS[determiner]
             if gender == "m" and phrase.words[0].casefold() in es.STRESSED_A:
                 gender = "f"
@@ -169,9 +159,7 @@ def _anchor(words: Sequence[str], index: int, determiner: str, *, verbless: bool
     return 2.5 if determiner else 1.5
 
 
-def _read(
-    clause: Sequence[str], start: int, last: int, *, verbless: bool, formal: bool
-) -> tuple[NounPhrase | None, int]:
+def _read(clause: Sequence[str], start: int, last: int, *, verbless: bool) -> tuple[NounPhrase | None, int]:
     """Read a noun phrase without determiner from `start` on; return it with the place after it."""
     head, end = _head(clause, start, last, verbless=verbless)
     if head is None:
@@ -180,22 +168,11 @@ def _read(
     is_pair = False
     while end < last:
         link = clause[end].casefold()
-        joins = link in {"de", "del", "para", "con", "sin", "sobre", "contra"} or (
-            verbless and link in {"en", "a", "al"}
-        )
         pairs = verbless and link in {"y", "e"}
-        if not (joins or pairs):
+        if not (pairs or link in es.LINKS or (verbless and link in es.HEADLINE_LINKS)):
             break
-        inner = end + 1
-        owner = clause[inner].casefold() if inner < last else ""
-        if owner in es.DETERMINERS and link not in {"del", "al"}:
-            inner += 1
-            if pairs or owner in {"este", "esta", "ese", "esa", "cada"} or (formal and owner in {"tu", "tus"}):
-                break
-        more, after = _head(clause, inner, last, verbless=verbless)
-        if more is None and link in {"para", "de", "a", "al"} and inner == end + 1 and inner < last:
-            more, after = _infinitive_phrase(clause, inner, last), last
-        if more is None or _says_little(more.words[0], link):
+        more, inner, after = _complement(clause, end, last, verbless=verbless)
+        if more is None or _says_little(more.words[0], link) or (pairs and inner > end + 1):
             break
         longer = [*words, *clause[end:inner], *more.words]
         if _size(longer) > MAX_TOPIC_WORDS and len(more.words) > 1 and more.words[0].casefold() not in es.BEFORE_NOUN:
@@ -204,16 +181,31 @@ def _read(
             break
         is_pair = is_pair or (pairs and len(words) == len(head.words))
         words, end = longer, after
-    # An adjective of the head that closes the clause (seguros de coche baratos).
-    if (
-        end == last - 1
-        and len(words) > len(head.words)
-        and is_adjective(clause[end].casefold())
-        and head.plural is not None
-    ):
-        if clause[end].casefold()[-1] in "oas" and agrees(clause[end].casefold(), head.gender, plural=head.plural):
-            words, end = [*words, clause[end]], last
+    if len(words) > len(head.words) and _closes(clause, end, last, head):
+        words, end = [*words, clause[end]], last
     return replace(head, words=tuple(words), is_pair=is_pair), end
+
+
+def _complement(clause: Sequence[str], link: int, last: int, *, verbless: bool) -> tuple[NounPhrase | None, int, int]:
+    """Read what follows a preposition; return it, where it starts behind its determiner, and the place after it."""
+    inner = link + 1
+    owner = clause[inner].casefold() if inner < last else ""
+    if owner in es.DETERMINERS and clause[link].casefold() not in {"del", "al"}:
+        inner += 1
+    if owner in {"este", "esta", "ese", "esa", "cada"}:
+        return None, inner, inner
+    more, after = _head(clause, inner, last, verbless=verbless)
+    if more is None and clause[link].casefold() in {"para", "de", "a", "al"} and link + 1 == inner < last:
+        return _infinitive_phrase(clause, inner, last), inner, last
+    return more, inner, after
+
+
+def _closes(clause: Sequence[str], end: int, last: int, head: NounPhrase) -> bool:
+    """Whether the clause ends with one more adjective of the head (seguros de coche | baratos)."""
+    if end != last - 1 or head.plural is None:
+        return False
+    word = clause[end].casefold()
+    return is_adjective(word) and word[-1] in "oas" and agrees(word, head.gender, plural=head.plural)
 
 
 def _infinitive_phrase(clause: Sequence[str], start: int, last: int) -> NounPhrase | None:
@@ -229,9 +221,9 @@ def _size(words: Sequence[str]) -> int:
 
 
 def _says_little(noun: str, link: str) -> bool:
-    if noun[0].isupper() or link in {"de", "del"} and noun.casefold() in es.SEASONS:
+    if noun[0].isupper() or (link in {"de", "del", "en"} and noun.casefold() in es.SEASONS):
         return False
-    return noun.casefold() in es.GENERIC or (link == "con" and noun.casefold() in es.MANNERS)
+    return noun.casefold() in GENERIC or (link == "con" and noun.casefold() in es.MANNERS)
 
 
 def _splits_name(clause: Sequence[str], start: int, end: int, last: int, room: int) -> bool:
@@ -270,6 +262,7 @@ def _head(clause: Sequence[str], start: int, last: int, *, verbless: bool) -> tu
 
 
 def is_noun(word: str) -> bool:
+    """Whether a word may be a noun: no word of grammar, no verb form that is not a noun too."""
     folded = word.casefold()
     return (
         len(word) > 1
