@@ -56,7 +56,7 @@ def gender_and_number(noun: str) -> tuple[str | None, bool]:
     plural = noun.endswith("s") and noun not in es.SINGULAR_IN_S and not regex.search(r"[áéíóú]s$|sis$|ss$", noun)
     forms = {noun}
     if plural:
-        forms = {noun[:-1]} | ({noun[:-2], noun[:-3] + "z" if noun.endswith("ces") else noun[:-2]} - {""})
+        forms = {noun, noun[:-1]} | ({noun[:-2], noun[:-3] + "z" if noun.endswith("ces") else noun[:-2]} - {""})
     for known, gender in ((es.FEMININE, "f"), (es.MASCULINE, "m")):
         if forms & known:
             return gender, plural

@@ -221,7 +221,7 @@ def _size(words: Sequence[str]) -> int:
 
 
 def _says_little(noun: str, link: str) -> bool:
-    if noun[0].isupper() or (link in {"de", "del", "en"} and noun.casefold() in es.SEASONS):
+    if noun[0].isupper() or (link in {"de", "del", "en", "para"} and noun.casefold() in es.SEASONS):
         return False
     return noun.casefold() in GENERIC or (link == "con" and noun.casefold() in es.MANNERS)
 

@@ -56,7 +56,7 @@ def find_action(clauses: Sequence[Sequence[str]]) -> str | None:
 def _without_command(clause: Sequence[str]) -> Sequence[str]:
     """Return a clause with the infinitive in the place of an imperative that opens it (adopta -> adoptar)."""
     words = [word.casefold() for word in clause]
-    if words[0] in es.COMMANDS and not (es.OWN | {"|"}) & set(words):
+    if words[0] in es.COMMANDS and words[1:2] != ["a"] and not (es.OWN | {"|"}) & set(words):
         return [es.COMMANDS[words[0]], *clause[1:]]
     return clause
 

@@ -117,7 +117,7 @@ NOT_INFINITIVES = word_set(
     "gamer streamer manager teaser"
 )
 FEMININE = word_set(
-    "mano foto moto flor labor señal sal miel piel cárcel imagen orden razón sazón postal catedral sucursal luz "
+    "mano foto moto flor labor señal sal miel piel cárcel imagen imágenes órdenes orden razón sazón postal catedral sucursal luz "
     "paz voz raíz cruz nariz noche tarde clase llave calle gente mente leche carne nube nave base frase fase "
     "fuente muerte suerte parte sede red serie superficie especie web app apps newsletter startup ong pyme pymes "
     "mujer sangre torre salud ley fe sed pared vez hambre sangre nieve col crisis tesis dosis hipótesis síntesis "
@@ -157,7 +157,7 @@ MASCULINE_ENDINGS = regex.compile(
     r"|eos?|ete|etes|ate|ates)$"
 )
 FINITE_ENDINGS = regex.compile(
-    r"^(?:[^áéíóú]*[aei]mos|\p{L}{2,}(?:[^aeiou]|[aiu])ó|\p{L}+(?:aron|ieron|aban|[aei]r(?:á|án|ás|é)|[aei]remos|[ai]ría[ns]?)"
+    r"^(?:[^áéíóú]*[aei]mos|\p{L}{2,}(?:[^aeiou]|[aiu])ó|\p{L}+(?:aron|ieron|aban|[aei]r(?:á|án|ás|é)|[aei]remos|(?:[ai]|[dlb])ría[ns]?)"
     r"|\p{L}+(?:áis|éis|aste)|\p{L}*[áéí]\p{L}*(?:te|nos|me))$"
 )
 NOT_FINITE = word_set(

@@ -35,7 +35,7 @@ MESSAGE_SLOTS = frozenset(
     {"fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente"}
 )
 LABEL_SLOTS = frozenset(
-    {"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our", "hashtag", "url"}
+    {"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"}
     | {"titular", "Titular", "propuesta", "Propuesta", "tu", "usted", "sin_enlace", "nos", "leemos", "respondemos"}
     | {"avisamos", "queremos", "Queremos", "Accion_tu"}
 )
