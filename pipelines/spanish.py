@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines import spanish_words as es
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, longest_copied_run, one_line
 from pipelines.spanish_grammar import is_verb
-from pipelines.spanish_kinds import COUNTED, PEOPLE, kind_of
+from pipelines.spanish_kinds import COUNTED, NOT_FOR_SALE, PEOPLE, kind_of
 from pipelines.spanish_nouns import NounPhrase, find_topic
 from pipelines.spanish_sentences import (
     find_action,
@@ -63,7 +63,7 @@ SLOTS = COMMON_SLOTS | {
         "oferta",
         "Oferta",
     ),
-    *("titular", "Titular", "propuesta", "Propuesta", "propio", "tu", "usted", "sin_enlace"),
+    *("titular", "Titular", "propuesta", "Propuesta", "propio", "en_venta", "tu", "usted", "sin_enlace"),
     *VOICES["we"],
     *("Queremos", "Buscamos"),
 }
@@ -75,17 +75,18 @@ MAX_COPIED_WORDS = 6
 def slots(brief: Brief) -> dict[str, str]:
     """Return the slots that the brief fills with correct grammar, by name; names are a subset of SLOTS.
 
-    {topic} is the noun phrase without an article (a single word keeps the one that the query gave it); {el_topic} has
-    `nuestro` or `mi` where the query has it, and is {propio} then, else the article. {evento}, {producto}, {servicio},
-    {obra} and {asunto} are {el_topic} where it names such a thing. {gente} are people whom the author looks for.
-    {accion} is an infinitive with what belongs to it and names nobody, {accion_tu} may say `tu` to the reader. A query
-    that is one question, looks for people or asks how to do something has no topic.
+    {topic} is the noun phrase without an article: a single word keeps the one that the query gave it, and `nuestro`,
+    `mi` and `tu` stay. {el_topic} has these where the query has them, else the article; {propio} is {el_topic} where it
+    is the author's. {evento}, {producto}, {servicio}, {obra} and {asunto} are {el_topic} where it names such a thing,
+    {gente} are people whom the author looks for. {accion} is an infinitive with what belongs to it and names nobody,
+    {accion_tu} may say `tu` to the reader. A query that is one question, looks for people or asks how to do something
+    has no topic.
 
     {hecho} and {pregunta} are whole sentences with their mark, {anuncio} is the author's verb with the topic ("lanzamos
     nuestra app"). {propuesta} is the first there is of {anuncio}, {oferta} and {topic}, {titular} also of {hecho}.
 
-    Three slots are empty and say what a frame asks for: {tu} and {usted} are how the reader is addressed, {sin_enlace}
-    is there where the query has no link.
+    Four slots are empty and say what a frame asks for: {tu} and {usted} are how the reader is addressed, {sin_enlace}
+    is there where the query has no link, {en_venta} where the topic may be something that one buys or attends.
     """
     clauses = read_clauses(brief)
     action = find_action(clauses)
@@ -133,7 +134,8 @@ def _headlines(brief: Brief, found: dict[str, str]) -> dict[str, str]:
     news = found.get("anuncio")
     timed = f"{found['cuando']} {news}" if news and "cuando" in found else None
     said = found.get("hecho", ":").strip(".!¡")
-    offered = [timed, news, found.get("oferta"), found.get("topic")]
+    saving = next((text for text in [found.get("oferta")] if text and text[0].isdigit()), None)
+    offered = [timed, news, saving, found.get("topic")]
     about = found.get("topic", "").casefold() in said.casefold()
     headlines = {"propuesta": offered, "titular": [said if about and ":" not in said else None, *offered]}
     return {
@@ -167,10 +169,11 @@ def _typed(phrase: NounPhrase, declined: dict[str, str]) -> dict[str, str]:
     """Return the forms of the topic under the name of what it is; nothing where the lists do not know."""
     noun = next((word.casefold() for word in phrase.words if word.casefold() not in es.BEFORE_NOUN), "")
     kind = kind_of(noun)
+    sold = {"en_venta": ""} if kind != "asunto" and noun not in NOT_FOR_SALE else {}
     if phrase.is_name or kind is None or (kind == "asunto" and phrase.determiner in es.OWN):
-        return {}
+        return sold
     forms = {kind: "el_topic", f"un_{kind}": "un_topic", f"al_{kind}": "al_topic", f"del_{kind}": "del_topic"}
-    return {name: declined[form] for name, form in forms.items() if name in SLOTS and form in declined}
+    return sold | {name: declined[form] for name, form in forms.items() if name in SLOTS and form in declined}
 
 
 def _declined(phrase: NounPhrase) -> dict[str, str]:
@@ -184,14 +187,14 @@ def _declined(phrase: NounPhrase) -> dict[str, str]:
         verbs = ("son", "tienen", "están", "interesan", "n") if plural else ("es", "tiene", "está", "interesa", "")
         found |= dict(zip(("es", "tiene", "esta", "interesa", "n"), verbs, strict=True))
     if gender is None or plural is None or phrase.is_pair:
-        if phrase.determiner in es.OWN and not phrase.is_pair:
+        if phrase.determiner in es.OWN | {"tu", "tus"} and not phrase.is_pair:
             found["el_topic"] = f"{phrase.determiner} {text}"
             found |= {"del_topic": f"de {found['el_topic']}", "al_topic": f"a {found['el_topic']}"}
-            found["topic"] = found["el_topic"] if len(phrase.words) == 1 else text
+            found["topic"] = found["el_topic"] if len(phrase.words) < MAX_COPIED_WORDS else text
         return found
     stressed = gender == "f" and not plural and phrase.words[0].casefold() in es.STRESSED_A
     article = "el" if stressed else es.ARTICLES[gender, plural]
-    own = phrase.determiner in es.OWN
+    own = phrase.determiner in es.OWN | {"tu", "tus"}
     definite = f"{phrase.determiner if own else article} {text}"
     found["el_topic"] = definite
     found["del_topic"] = f"del {text}" if not own and article == "el" else f"de {definite}"
@@ -204,7 +207,9 @@ def _declined(phrase: NounPhrase) -> dict[str, str]:
         found["un_topic"] = text
     elif phrase.determiner in {"un", "una"} or _counted(phrase):
         found["un_topic"] = f"{'un' if gender == 'm' or stressed else 'una'} {text}"
-    if len(phrase.words) == 1 and (phrase.determiner or (phrase.is_bare and not plural)):
+    if own and len(phrase.words) < MAX_COPIED_WORDS:
+        found["topic"] = definite
+    elif len(phrase.words) == 1 and (phrase.determiner or (phrase.is_bare and not plural)):
         found["topic"] = found["un_topic"] if phrase.determiner in {"un", "una"} else definite
     return found
 

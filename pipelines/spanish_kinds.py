@@ -9,31 +9,39 @@ from pipelines.spanish_words import word_set
 
 # Nouns that say nothing by themselves.
 GENERIC = word_set(
-    "cosa cosas persona personas vez veces forma formas manera maneras tipo tipos parte partes razón razones "
-    "semana semanas día días mes meses año años momento momentos hora horas minuto minutos segundo segundos fin "
-    "lugar lugares mitad punto puntos caso casos descuento descuentos precio precios enlace enlaces link links "
-    "bio perfil gente ganas resto cuenta serie lado total tema temas mayoría código favor ustedes amigo amigos "
-    "amiga amigas señal mundo tiempo ejemplo tweet tuit tuits post posts hilo dm partir través pesar cabo duda "
-    "dudas orden primavera verano otoño invierno noche tarde mañana hoy oportunidad tuyo opción opciones medio "
-    "vida información detalles lista final principio cargo base registro inscripción inscripciones entrada "
-    "entradas plaza plazas cupo cupos solicitud"
+    "plazo plazos cosa cosas persona personas vez veces forma formas manera maneras tipo tipos parte partes razón "
+    "razones semana semanas día días mes meses año años momento momentos hora horas minuto minutos segundo segundos "
+    "fin lugar lugares mitad punto puntos caso casos descuento descuentos precio precios enlace enlaces link links "
+    "bio perfil gente ganas resto cuenta serie lado total tema temas mayoría código favor ustedes amigo amigos amiga "
+    "amigas señal mundo tiempo ejemplo tweet tuit tuits post posts hilo dm partir través pesar cabo duda dudas orden "
+    "primavera verano otoño invierno noche tarde mañana hoy oportunidad tuyo opción opciones medio vida información "
+    "detalles lista final principio cargo base registro inscripción inscripciones entrada entradas plaza plazas cupo "
+    "cupos solicitud"
 )
 # Nouns that say something only with more words or in the author's own mouth.
 VAGUE = word_set("tienda web envío equipo empresa página sitio marca negocio venta feria curso nota serie producto")
+NOT_FOR_SALE = word_set(
+    "política horario investigación donación adopción campaña importancia equipo informe resultado error foto "
+    "fundación asociación refugio consejo truco hábito voluntario donante animal planeta agradecimiento historia "
+    "norma ley cambio patrocinador vacunación prevención situación problema familia barrio memoria pérdida enfermedad "
+    "cáncer guerra paz aniversario premio final partido elección encuesta estudio noticia mensaje errores consejos "
+    "trucos hábitos horarios resultados fotos historias donantes voluntarios animales patrocinadores hambre pobreza "
+    "muerte amor"
+)
 COUNTED = word_set(
-    "taller curso app libro guía evento concierto festival tienda restaurante podcast blog newsletter webinar "
-    "club proyecto producto servicio programa software plataforma herramienta colchón bicicleta mochila silla "
-    "mesa lámpara vestido abrigo bolso reloj casa piso apartamento habitación ruta excursión viaje masaje plan "
-    "receta canción disco película exposición obra novela charla clase sesión campaña aplicación consultoría "
-    "agencia asesoría academia escuela clínica carrera mercado mercadillo feria panadería cafetería librería "
-    "floristería máquina coche moto kit pack plantilla calendario agenda cuaderno juego videojuego sistema hotel "
-    "crema jabón vela perfume encuentro masterclass retiro seminario congreso tour ebook álbum refugio huerto "
-    "jardín gimnasio estudio documental cómic"
+    "taller curso app libro guía evento concierto festival tienda restaurante podcast blog newsletter webinar club "
+    "proyecto producto servicio programa software plataforma herramienta colchón bicicleta mochila silla mesa lámpara "
+    "vestido abrigo bolso reloj casa piso apartamento habitación ruta excursión viaje masaje plan receta canción "
+    "disco película exposición obra novela charla clase sesión campaña aplicación consultoría agencia asesoría "
+    "academia escuela clínica carrera mercado mercadillo feria panadería cafetería librería floristería máquina coche "
+    "moto kit pack plantilla calendario agenda cuaderno juego videojuego sistema hotel crema jabón vela perfume "
+    "encuentro masterclass retiro seminario congreso tour ebook álbum refugio huerto jardín gimnasio estudio "
+    "documental cómic"
 )
 # What a noun is, as far as a tweet speaks of it in its own way; singular forms.
 KINDS: dict[str, frozenset[str]] = {
     "evento": word_set(
-        "taller curso concierto festival feria maratón carrera webinar charla exposición mercadillo encuentro "
+        "taller noche curso concierto festival feria maratón carrera webinar charla exposición mercadillo encuentro "
         "congreso retiro masterclass sesión jornada campamento torneo fiesta gala ruta excursión seminario "
         "conferencia limpieza estreno espectáculo función recital cata tour degustación proyección debate foro "
         "simposio desfile hackathon meetup inauguración concurso visita caminata voluntariado certamen"

@@ -79,17 +79,17 @@ def _scored(phrase: NounPhrase, brief: Brief) -> NounPhrase:
         if set(words) & set(keyword.casefold().split()):
             score += 1.0 / (1 + rank)
             break
-    vague = words and words[0] in VAGUE and len(words) == 1 and phrase.determiner not in es.OWN and phrase.score < 4
-    return replace(
-        phrase,
-        score=0.0
-        if not words or words[0] in GENERIC
-        else 0.1
-        if vague and not es.OFFER.search(brief.query)
-        else 0.0
-        if vague
-        else score,
-    )
+    if len(words) == 1 and words[0] in VAGUE and phrase.determiner not in es.OWN and phrase.score < 4:
+        score = 0.0 if es.OFFER.search(brief.query) else 0.1
+    elif len(words) == 1 and phrase.place and phrase.score == 4:
+        score -= 2.0  # a single word that closes a sentence: "..., caseta 45"
+    return replace(phrase, score=score)
+
+
+def _is_vague(words: Sequence[str]) -> bool:
+    """Whether the noun says nothing by itself; a night of jazz says something."""
+    nouns = [word.casefold() for word in words if word.casefold() not in es.BEFORE_NOUN | es.FUNCTION_WORDS]
+    return not nouns or (nouns[0] in GENERIC and not (nouns[0] in es.SEASONS and len(nouns) > 1))
 
 
 def _denied(clause: Sequence[str]) -> Sequence[str]:
@@ -129,7 +129,7 @@ def _noun_phrases(clause: Sequence[str], place: int, names: set[str]) -> Iterato
             or (verbless and before == "|")
         )
         phrase, end = _read(clause, start, last, verbless=verbless) if anchored else (None, index + 1)
-        if phrase is None:
+        if phrase is None or _is_vague(phrase.words):
             index += 1
             continue
         if determiner and determiner != "cada":
@@ -195,6 +195,9 @@ def _complement(clause: Sequence[str], link: int, last: int, *, verbless: bool) 
     if owner in {"este", "esta", "ese", "esa", "cada"}:
         return None, inner, inner
     more, after = _head(clause, inner, last, verbless=verbless)
+    rest = clause[after].casefold() if more and after == last - 1 else ""
+    if more and verbless and clause[link] == "de" and is_noun(rest) and rest.isalpha():
+        more, after = replace(more, words=(*more.words, clause[after])), last
     if more is None and clause[link].casefold() in {"para", "de", "a", "al"} and link + 1 == inner < last:
         return _infinitive_phrase(clause, inner, last), inner, last
     return more, inner, after

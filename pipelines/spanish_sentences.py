@@ -124,7 +124,7 @@ def find_sentences(brief: Brief) -> dict[str, str]:
             and words[0] not in es.IMPERATIVES
             and not is_infinitive(words[0])
             and not {"|", "cómo"} & set(words)
-            and any(word in es.VERBS or word in es.PRESENTING or es.FINITE_ENDINGS.match(word) for word in words)
+            and any(is_verb(word) and word not in es.HOMONYMS for word in words)
         ):
             shouted = "¡" in text and "!" in mark
             text = capitalized(text.replace("¡", "").strip())

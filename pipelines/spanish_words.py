@@ -28,9 +28,9 @@ DETERMINERS: dict[str, tuple[str | None, bool]] = {
 OWN = word_set("mi mis nuestro nuestra nuestros nuestras")
 ARTICLES = {("m", False): "el", ("f", False): "la", ("m", True): "los", ("f", True): "las"}
 BEFORE_NOUN = word_set(
-    "nuevo nueva nuevos nuevas gran grandes buen buena buenos buenas mejor mejores primer primera segunda "
-    "primeros primeras último última últimos últimas próximo próxima próximos próximas pequeño pequeña pequeños "
-    "pequeñas propio propia propios propias mal mala malos malas único única únicos únicas"
+    "nuevo nueva nuevos nuevas gran grandes buen buena buenos buenas mejor mejores primer primera segunda primeros "
+    "primeras último última últimos últimas próximo próxima próximos próximas pequeño pequeña pequeños pequeñas "
+    "propio propia propios propias mal mala malos malas único única únicos únicas"
 )
 PREPOSITIONS = word_set(
     "a al ante bajo con contra de del desde durante en entre hacia hasta mediante para por según sin sobre tras"
@@ -53,33 +53,33 @@ FUNCTION_WORDS = (
     )
 )
 VERBS = word_set(
-    "es son era eran fue fueron será serán sea soy somos está están estamos estoy estaba estará hay había habrá "
-    "ha han he hemos tiene tienen tengo tenemos tienes tuvo hace hacen hacemos hago haces puede pueden podemos "
-    "puedes puedo quiere quieren quieres queremos quiero llega llegan llegó vuelve vuelven volvemos empieza "
-    "empiezan empezamos comienza comienzan abre abren cierra cierran necesita necesitas necesitan necesito "
-    "necesitamos busca buscas buscan busco va van vas voy vamos sabe sabes sé sabemos saben conoce conoces ofrece "
-    "ofrecen ofrezco presenta presentan presento lanza lanzan lanzo permite permiten incluye incluyen mejoran "
-    "reduce reducen ahorra ahorran ahorras cuesta cuestan vale valen sale salen salimos creemos cree creen crees "
-    "creo piensa piensan piensas pienso gusta gustan encanta encantan importa importan funciona funcionan sigue "
-    "siguen queda quedan trae traen da dan doy pone ponen ponemos dice dicen cambia cambian crece crecen merece "
-    "merecen vive viven vives vivo pasa pasan lleva llevan llevo viene vienen venimos usa usan usas uso elige "
-    "eligen eliges hizo dio dijo vio empecé terminé aprendí publiqué lancé cumple cumplen cumplo vende venden "
-    "vendo regala regalan celebra celebran organiza organizan acaba acaban termina terminan ayuda ayudan cuida "
-    "cuidan convierte convierten crea crean sirve sirven falta faltan duele duelen aprendes cocinas trabajas "
-    "trabaja trabajan viaja viajan viajas debería deberían deberías ilusiona apoya apoyan protege protegen recibe "
-    "reciben recoge recogen estrena estrenan inaugura inauguran anuncia anuncian participa participan enseña "
-    "enseñan explica explican cuenta escribo hablo habla hablan hablamos leo leyendo prefieres prefiero prefieren "
-    "recomiendas recomiendo escuchas lees compras haría harías pagarías sabías conocías empiezas ves sientes gana "
-    "ganan entrena entrenan cocina cocinan mejora cambió llegaron cuestas recuerdas pueda"
+    "es son era eran fue fueron será serán sea soy somos está están estamos estoy estaba estará hay había habrá ha "
+    "han he hemos tiene tienen tengo tenemos tienes tuvo hace hacen hacemos hago haces puede pueden podemos puedes "
+    "puedo quiere quieren quieres queremos quiero llega llegan llegó vuelve vuelven volvemos empieza empiezan "
+    "empezamos comienza comienzan abre abren cierra cierran necesita necesitas necesitan necesito necesitamos busca "
+    "buscas buscan busco va van vas voy vamos sabe sabes sé sabemos saben conoce conoces ofrece ofrecen ofrezco "
+    "presenta presentan presento lanza lanzan lanzo permite permiten incluye incluyen mejoran reduce reducen ahorra "
+    "ahorran ahorras cuesta cuestan vale valen sale salen salimos creemos cree creen crees creo piensa piensan "
+    "piensas pienso gusta gustan encanta encantan importa importan funciona funcionan sigue siguen queda quedan trae "
+    "traen da dan doy pone ponen ponemos dice dicen cambia cambian crece crecen merece merecen vive viven vives vivo "
+    "pasa pasan lleva llevan llevo viene vienen venimos usa usan usas uso elige eligen eliges hizo dio dijo vio "
+    "empecé terminé aprendí publiqué lancé cumple cumplen cumplo vende venden vendo regala regalan celebra celebran "
+    "organiza organizan acaba acaban termina terminan ayuda ayudan cuida cuidan convierte convierten crea crean sirve "
+    "sirven falta faltan duele duelen aprendes cocinas trabajas trabaja trabajan viaja viajan viajas debería deberían "
+    "deberías ilusiona apoya apoyan protege protegen recibe reciben recoge recogen estrena estrenan inaugura "
+    "inauguran anuncia anuncian participa participan enseña enseñan explica explican cuenta escribo hablo habla "
+    "hablan hablamos leo leyendo prefieres prefiero prefieren recomiendas recomiendo escuchas lees compras haría "
+    "harías pagarías sabías conocías empiezas ves sientes gana ganan entrena entrenan cocina cocinan mejora cambió "
+    "llegaron cuestas recuerdas pueda"
 )
 IMPERATIVES = word_set(
     "descubre conoce aprende ven haz prueba compra reserva visita regístrate inscríbete apúntate únete suscríbete "
-    "mira lee escucha descarga consigue aprovecha participa síguenos sígueme cuéntanos escríbenos entra pide "
-    "elige disfruta celebra crea empieza mejora ahorra cuida regala dona ayuda ayúdanos comparte pregunta llévate "
-    "encuentra recuerda ten pon di sal comprueba viaja vive estrena gana solicita contrata contáctanos llama "
-    "llámanos acompáñanos transforma evita deja dale vota apoya adopta hazte protege invierte organiza toma sube "
-    "anímate imagina vente dime díganos dinos conozca descubra aproveche visite reserve regístrese inscríbase "
-    "solicite consulte lea"
+    "mira lee escucha descarga consigue aprovecha participa síguenos sígueme cuéntanos escríbenos entra pide elige "
+    "disfruta celebra crea empieza mejora ahorra cuida regala dona ayuda ayúdanos comparte pregunta llévate encuentra "
+    "recuerda ten pon di sal comprueba viaja vive estrena gana solicita contrata contáctanos llama llámanos "
+    "acompáñanos transforma evita deja dale vota apoya adopta hazte protege invierte organiza toma sube anímate "
+    "imagina vente dime díganos dinos conozca descubra aproveche visite reserve regístrese inscríbase solicite "
+    "consulte lea"
 )
 # What an imperative asks for, as an infinitive.
 COMMANDS: dict[str, str] = {
@@ -97,11 +97,11 @@ PRESENTING = word_set(
     "lanzamos presentamos abrimos estrenamos inauguramos publicamos organizamos celebramos anunciamos ofrecemos "
     "vendemos buscamos tenemos hacemos creamos diseñamos fabricamos preparamos regalamos sorteamos damos lanzo "
     "presento publico vendo ofrezco busco lanza presenta lanzar presentar promocionar anunciar vender publicar "
-    "promover llega llegan vuelve vuelven hay descubre conoce prueba compra reserva estrena visita descarga "
-    "escucha lee aprende necesitamos quiero adopta dona recogemos impartimos doy hago escribo inaugura estrena "
-    "cultivamos servimos cocinamos horneamos restauramos alquilamos instalamos reparamos dirijo enseño enseñamos "
-    "tuitear tuit conozca descubra visite reserve describir celebrar fomentar estrenar dar impulsar busca buscan "
-    "empezamos comenzamos iniciamos montamos incorporamos recibimos abro"
+    "promover llega llegan vuelve vuelven hay descubre conoce prueba compra reserva estrena visita descarga escucha "
+    "lee aprende necesitamos quiero alquila alquilan vende venden adopta dona recogemos impartimos doy hago escribo "
+    "inaugura estrena cultivamos servimos cocinamos horneamos restauramos alquilamos instalamos reparamos dirijo "
+    "enseño enseñamos tuitear tuit conozca descubra visite reserve describir celebrar fomentar estrenar dar impulsar "
+    "busca buscan empezamos comenzamos iniciamos montamos incorporamos recibimos abro"
 )
 # A sentence with one of these, or without a verb, says of its time that something will take place.
 COMING = PRESENTING | word_set(
@@ -109,45 +109,44 @@ COMING = PRESENTING | word_set(
 )
 NOT_INFINITIVES = word_set(
     "taller mujer lugar hogar bar mar par celular altar azar alquiler placer deber poder militar familiar escolar "
-    "popular solar similar ayer carácter chofer máster master newsletter banner flyer twitter influencer "
-    "bestseller center server webinar radar collar pilar manjar tour bienestar lunar circular particular "
-    "espectacular regular singular peculiar titular auxiliar bazar hangar paladar malestar developer designer "
-    "freelancer container burger scooter roller poster primer cualquier tercer ser haber crochet atardecer "
-    "amanecer telar cantar andar jaguar ejemplar molar dispensar vascular muscular modular auricular escáner "
-    "gamer streamer manager teaser"
+    "popular solar similar ayer carácter chofer máster master newsletter banner flyer twitter influencer bestseller "
+    "center server webinar radar collar pilar manjar tour bienestar lunar circular particular espectacular regular "
+    "singular peculiar titular auxiliar bazar hangar paladar malestar developer designer freelancer container burger "
+    "scooter roller poster primer cualquier tercer ser haber crochet atardecer amanecer telar cantar andar jaguar "
+    "ejemplar molar dispensar vascular muscular modular auricular escáner gamer streamer manager teaser"
 )
 FEMININE = word_set(
-    "mano foto moto flor labor señal sal miel piel cárcel imagen imágenes órdenes orden razón sazón postal catedral sucursal luz "
-    "paz voz raíz cruz nariz noche tarde clase llave calle gente mente leche carne nube nave base frase fase "
-    "fuente muerte suerte parte sede red serie superficie especie web app apps newsletter startup ong pyme pymes "
-    "mujer sangre torre salud ley fe sed pared vez hambre sangre nieve col crisis tesis dosis hipótesis síntesis "
-    "agua piel vejez niñez sartén crin tribu pastelería skin tablet laptop wifi api playlist masterclass clave "
-    "liebre lumbre corriente pendiente patente variante vacante comunidad constituyente radio tele disco bici "
-    "peli gripe higiene nube sierra cumbre costumbre hélice índole simiente certidumbre merced virtud actriz "
-    "matriz lombriz perdiz"
+    "mano foto moto flor labor señal sal miel piel cárcel imagen imágenes órdenes orden razón sazón postal catedral "
+    "sucursal luz paz voz raíz cruz nariz noche tarde clase llave calle gente mente leche carne nube nave base frase "
+    "fase fuente muerte suerte parte sede red serie superficie especie web app apps newsletter startup ong pyme pymes "
+    "mujer sangre torre salud ley fe sed pared vez hambre sangre nieve col crisis tesis dosis hipótesis síntesis agua "
+    "piel vejez niñez sartén crin tribu pastelería skin tablet laptop wifi api playlist masterclass clave liebre "
+    "lumbre corriente pendiente patente variante vacante comunidad constituyente radio tele disco bici peli gripe "
+    "higiene nube sierra cumbre costumbre hélice índole simiente certidumbre merced virtud actriz matriz lombriz "
+    "perdiz"
 ) - {"disco", "pendiente", "vez"}
 MASCULINE = word_set(
     "día mapa planeta sofá programa problema tema sistema idioma clima diploma drama poema síntoma esquema lema "
     "emblema dilema aroma enigma teorema panorama crucigrama diagrama café té cine baile postre aceite parque "
-    "chocolate deporte informe nombre hombre padre viaje coche restaurante guante software hardware marketing "
-    "podcast email correo blog test club bar pan plan tren jabón pez juez ajedrez arroz maíz lápiz pie país mes "
-    "gas bus autobús campus virus bonus análisis énfasis éxtasis oasis brunch yogur show festival álbum cóctel "
-    "vermut chef kit pack set stand stock yoga pilates crossfit running coaching cupcake smoothie bolso balance "
-    "alcance avance enlace aire ambiente cliente puente diente bosque traje peaje queso vinagre instrumento "
-    "desayuno cohete envase cable combustible inmueble mueble muebles sueldo disfraz maquillaje cumpleaños jueves "
-    "paraguas lavavajillas streaming ebook audiolibro árbol mármol alcohol control gol sol rol fútbol béisbol "
-    "tenis golf surf esquí taxi bikini kiwi menú champú bambú iglú tabú perfume cachorro webinar taller chat bot "
-    "chatbot dron móvil portátil fin jazz rock rap folk pop vlog reel ticket bosque coche baile cheque embarque "
-    "empaque alambre enjambre cómic plástico clic diseño reloj boj mensaje equipaje pasaporte transporte aporte "
-    "corte norte arte remate tomate debate combate rescate empate disparate helecho sofá picnic hotel hostal "
-    "outlet marketplace ecommerce crm saas pasta"
+    "chocolate deporte informe nombre hombre padre viaje coche restaurante guante software hardware marketing podcast "
+    "email correo blog test club bar pan plan tren jabón pez juez ajedrez arroz maíz lápiz pie país mes gas bus "
+    "autobús campus virus bonus análisis énfasis éxtasis oasis brunch yogur show festival álbum cóctel vermut chef "
+    "kit pack set stand stock yoga pilates crossfit running coaching cupcake smoothie bolso balance alcance avance "
+    "enlace aire ambiente cliente puente diente bosque traje peaje queso vinagre instrumento desayuno cohete envase "
+    "cable combustible inmueble mueble muebles sueldo disfraz maquillaje cumpleaños jueves paraguas lavavajillas "
+    "streaming ebook audiolibro árbol mármol alcohol control gol sol rol fútbol béisbol tenis golf surf esquí taxi "
+    "bikini kiwi menú champú bambú iglú tabú perfume cachorro webinar taller chat bot chatbot dron móvil portátil fin "
+    "jazz rock rap folk pop vlog reel ticket bosque coche baile cheque embarque empaque alambre enjambre cómic "
+    "plástico clic diseño reloj boj mensaje equipaje pasaporte transporte aporte corte norte arte remate tomate "
+    "debate combate rescate empate disparate helecho sofá picnic hotel hostal outlet marketplace ecommerce crm saas "
+    "pasta"
 ) - {"pasta"}
 # Feminine nouns that open with a stressed a take `el` and `un` in the singular.
 STRESSED_A = word_set("agua aula área arma alma ala hambre hacha águila ancla ave ama ansia asma habla hada alga")
 SINGULAR_IN_S = word_set(
-    "crisis análisis tesis dosis campus virus bonus autobús bus gas mes país paraguas cumpleaños lunes martes "
-    "jueves énfasis éxtasis oasis tenis pilates lavavajillas hipótesis síntesis express exprés pies fitness "
-    "business cactus estrés interés inglés francés portugués japonés mindfulness atlas chasis wellness"
+    "crisis análisis tesis dosis campus virus bonus autobús bus gas mes país paraguas cumpleaños lunes martes jueves "
+    "énfasis éxtasis oasis tenis pilates lavavajillas hipótesis síntesis express exprés pies fitness business cactus "
+    "estrés interés inglés francés portugués japonés mindfulness atlas chasis wellness"
 )
 FEMININE_ENDINGS = regex.compile(
     r"(?:[csx]i[óo]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|itis|triz|trices|ezas?|ie|ies)$"
@@ -161,35 +160,34 @@ FINITE_ENDINGS = regex.compile(
     r"|\p{L}+(?:áis|éis|aste)|\p{L}*[áéí]\p{L}*(?:te|nos|me))$"
 )
 NOT_FINITE = word_set(
-    "ramos tramos gramos extremos kilogramos programamos reclamos contraste límite trámite élite cómplice "
-    "síndrome dominó telegramas racimos ánimos baste lubricantes teorema contrastes detrás sofá atrás además "
-    "están adónde jamón vagón límites trámites mármoles dinamos hermanos ánimo veranos alamos"
+    "ramos tramos gramos extremos kilogramos programamos reclamos contraste límite trámite élite cómplice síndrome "
+    "dominó telegramas racimos ánimos baste lubricantes teorema contrastes detrás sofá atrás además están adónde "
+    "jamón vagón límites trámites mármoles dinamos hermanos ánimo veranos alamos"
 )
 ADJECTIVE_ENDINGS = regex.compile(
     r"(?:[aiu]d[oa]s?|[áéíóú]\p{L}{1,3}ic[oa]s?|[áéíóú]\p{L}*ic[oa]s?|os[oa]s?|iv[oa]s?|ari[oa]s?|er[oa]s?|an[oa]s?"
     r"|al(?:es)?|bles?|ntes?|[dts]or(?:a|es|as)?|istas?|[^m]il(?:es)?|eñ[oa]s?|íac[oa]s?|óg[oa]s?|ónom[oa]s?)$"
 )
 ADJECTIVES = word_set(
-    "verde verdes libre libres grande grandes fuerte fuertes dulce dulces joven jóvenes online gratis exprés "
-    "premium pro vip bio vegan eco extra familiar familiares escolar escolares solar solares popular populares "
-    "particular particulares circular regular modular auricular espectacular espectaculares similar nuevo nueva "
-    "nuevos nuevas femenino femenina femeninos femeninas masculino masculina masculinos marino marina latino "
-    "latina latinos latinas argentino argentina andino andina canino canina felino felina submarino feliz felices "
-    "eficaz eficaces veloz capaz francés francesa franceses inglés inglesa japonés japonesa portugués portuguesa "
-    "holandés frío fría fríos frías vacío vacía tardío europeo europea europeos europeas mediterráneo "
-    "mediterránea contemporáneo contemporánea contemporáneos profundo profunda interno interna internos externo "
-    "externa moderno moderna modernos modernas eterno materna materno nocturno nocturna diurno común comunes "
-    "fresco fresca frescos frescas seco seca secos secas rico rica sano sana sanos sanas lento lenta rápido "
-    "rápida rápidos rápidas mixto mixta abierto abierta abiertos abiertas directo directa gratuito gratuita "
-    "gratuitos gratuitas perfecto perfecta completo completa completos completas correcto hecho hecha hechos "
-    "hechas roto cubierto escrito blanco blanca negro negra rojo roja azul azules rosa gris amarillo amarilla "
-    "largo larga corto corta alto alta bajo baja ligero ligera barato barata baratos baratas caro caros íntegra "
-    "crudo cruda puro pura extraordinario duro dura tierno tierna antiguo antigua antiguos antiguas justo justa "
-    "segundo remoto remota remotos remotas híbrido híbrida infantil infantiles bonito bonita bonitos bonitas "
-    "casero casera caseros caseras distinto distinta doble intenso intensa suave suaves reciente breve breves "
-    "sostenible útil útiles móvil fácil fáciles low-cost freelance plegable autónomo inclusivo inclusiva cítrico "
-    "hidráulica zero real reales mayor mayores menor menores simple simples superior cálido cálida húmedo sólido "
-    "sólida líquido líquida líquidos humano humana pequeño"
+    "verde verdes libre libres grande grandes fuerte fuertes dulce dulces joven jóvenes online gratis exprés premium "
+    "pro vip bio vegan eco extra familiar familiares escolar escolares solar solares popular populares particular "
+    "particulares circular regular modular auricular espectacular espectaculares similar nuevo nueva nuevos nuevas "
+    "femenino femenina femeninos femeninas masculino masculina masculinos marino marina latino latina latinos latinas "
+    "argentino argentina andino andina canino canina felino felina submarino feliz felices eficaz eficaces veloz "
+    "capaz francés francesa franceses inglés inglesa japonés japonesa portugués portuguesa holandés frío fría fríos "
+    "frías vacío vacía tardío europeo europea europeos europeas mediterráneo mediterránea contemporáneo contemporánea "
+    "contemporáneos profundo profunda interno interna internos externo externa moderno moderna modernos modernas "
+    "eterno materna materno nocturno nocturna diurno común comunes fresco fresca frescos frescas seco seca secos "
+    "secas rico rica sano sana sanos sanas lento lenta rápido rápida rápidos rápidas mixto mixta abierto abierta "
+    "abiertos abiertas directo directa gratuito gratuita gratuitos gratuitas perfecto perfecta completo completa "
+    "completos completas correcto hecho hecha hechos hechas roto cubierto escrito blanco blanca negro negra rojo roja "
+    "azul azules rosa gris amarillo amarilla largo larga corto corta alto alta bajo baja ligero ligera barato barata "
+    "baratos baratas caro caros íntegra crudo cruda puro pura viejo vieja extraordinario duro dura tierno tierna "
+    "antiguo antigua antiguos antiguas justo justa segundo remoto remota remotos remotas híbrido híbrida infantil "
+    "infantiles bonito bonita bonitos bonitas casero casera caseros caseras distinto distinta doble intenso intensa "
+    "suave suaves reciente breve breves sostenible útil útiles móvil fácil fáciles low-cost freelance plegable "
+    "autónomo inclusivo inclusiva cítrico hidráulica zero real reales mayor mayores menor menores simple simples "
+    "superior cálido cálida húmedo sólido sólida líquido líquida líquidos humano humana pequeño"
 )
 NO_ADJECTIVES = word_set(
     "cuida olvida convida queda ayuda cultiva activa motiva deriva espera supera genera opera libera lidera gana "
@@ -198,13 +196,13 @@ NO_ADJECTIVES = word_set(
     "calendario horario salario canal final sueldo ciudad pescado vestido tejido sonido pedido cuidado resultado "
     "estado lado contenido sentido partido marido cliente ambiente gente mente restaurante estudiante directora "
     "profesora autora doctora profesor doctor director autor motor color vecinos artistas turistas periodistas "
-    "deportistas hermanos ancianos veranos planos pianos manos perros humanos ciudadanos niños compañeros "
-    "empleados mercados abogados visitantes participantes estudiantes clientes habitantes principiantes "
-    "ingredientes diaria aumento inviertas posible termina participa diseñadores programadores creadores "
-    "desarrolladores padres emprendedores lectores actores servicios accesorios mensual suscripción adultos "
-    "mochileros jugadores trabajadores consumidores profesores dinamizadores corredores refugiados jubilados "
-    "voluntarios usuarios propietarios secretos pasado vale cabida cuesta merece cocinera camiseras panadera "
-    "panadero panaderos banquero banco hijos seguidores"
+    "deportistas hermanos ancianos veranos planos pianos manos perros humanos ciudadanos niños compañeros empleados "
+    "mercados abogados visitantes participantes estudiantes clientes habitantes principiantes ingredientes diaria "
+    "aumento inviertas posible termina participa diseñadores programadores creadores desarrolladores padres "
+    "emprendedores lectores actores servicios accesorios mensual suscripción adultos mochileros jugadores "
+    "trabajadores consumidores profesores dinamizadores corredores refugiados jubilados voluntarios usuarios "
+    "propietarios secretos pasado vale cabida cuesta merece cocinera camiseras panadera panadero panaderos banquero "
+    "banco hijos seguidores"
 )
 LOAN = regex.compile(r"(?:ing|[bcdfghjkmpqtvx])$|[kw]|sh|th|ee|oo|ck", regex.IGNORECASE)
 TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}\p{N}'\u2019\-&]*|\p{N}\S*")
@@ -238,16 +236,16 @@ ACTION_ENDS = word_set(
     "y e o u que si cuando porque pero mientras | nuestro nuestra nuestros nuestras mi mis me nos sin no ni"
 )
 NO_STATEMENT = word_set(
-    "quiero queremos necesito y e o pero le les se me te nos que porque cuando si como cómo también además así "
-    "eso esto por para"
+    "quiero queremos necesito y e o pero le les se me te nos que porque cuando si como cómo también además así eso "
+    "esto por para"
 )
 SEASONS = word_set("mundo vida noche verano invierno otoño primavera regalo día mañana entrada entradas")
 MANNERS = word_set("urgencia experiencia gusto cariño ilusión motivo ganas alegría orgullo calma éxito")
 ANNOUNCING = word_set(
     "lanzamos presentamos abrimos estrenamos inauguramos publicamos organizamos celebramos ofrecemos vendemos "
-    "empezamos sorteamos regalamos lanzo presento publico abro vendo ofrezco estreno organizo iniciamos "
-    "comenzamos impartimos recogemos adoptamos ampliamos renovamos recuperamos preparamos fabricamos diseñamos "
-    "creamos empieza comienza arranca llega vuelve regresa reabre"
+    "empezamos sorteamos regalamos lanzo presento publico abro vendo ofrezco estreno organizo iniciamos comenzamos "
+    "impartimos recogemos adoptamos ampliamos renovamos recuperamos preparamos fabricamos diseñamos creamos empieza "
+    "comienza arranca llega vuelve regresa reabre"
 )
 ANNOUNCED = word_set(
     "publicado lanzado abierto estrenado presentado creado inaugurado renovado ampliado preparado organizado diseñado"
@@ -269,6 +267,6 @@ OFFER = regex.compile(
 # Also verbs, but after a determiner or at the head of a list they are nouns.
 HOMONYMS = word_set(
     "compra oferta reserva visita prueba ayuda cocina mejora descarga escucha cambio uso pregunta cuenta entrada "
-    "vista cuidado marca busca trabajo viaje regalo vida vino pago cambio diseño lanzamiento crea dona toma "
-    "sorteo pasa"
+    "vista cuidado marca busca trabajo viaje regalo vida vino pago cambio diseño lanzamiento crea dona toma sorteo "
+    "pasa"
 )
