@@ -33,40 +33,14 @@ VOICES = {
     "I": {"nos": "me", "leemos": "leo", "respondemos": "respondo", "avisamos": "aviso",
           "queremos": "quiero", "buscamos": "busco"},
 }  # fmt: skip
-SLOTS = COMMON_SLOTS | {
-    *("topic", "Topic", "el_topic", "El_topic", "un_topic", "Un_topic", "del_topic", "al_topic", "este_topic"),
-    *("Este_topic", "es", "tiene", "esta", "este", "lo", "o", "n", "interesa"),
-    *(
-        "evento",
-        "Evento",
-        "al_evento",
-        "producto",
-        "Producto",
-        "un_producto",
-        "del_producto",
-        "servicio",
-        "Servicio",
-        "un_servicio",
-    ),
-    *("obra", "Obra", "asunto", "Asunto", "del_asunto", "gente", "Gente"),
-    *(
-        "cuando",
-        "Cuando",
-        "anuncio",
-        "Anuncio",
-        "accion",
-        "Accion",
-        "accion_tu",
-        "Accion_tu",
-        "hecho",
-        "pregunta",
-        "oferta",
-        "Oferta",
-    ),
-    *("titular", "Titular", "propuesta", "Propuesta", "propio", "en_venta", "tu", "usted", "sin_enlace"),
-    *VOICES["we"],
-    *("Queremos", "Buscamos"),
-}
+SLOTS = COMMON_SLOTS | VOICES["we"].keys() | {
+    "topic", "Topic", "el_topic", "El_topic", "un_topic", "Un_topic", "del_topic", "al_topic", "este_topic",
+    "Este_topic", "es", "tiene", "esta", "este", "lo", "o", "n", "interesa", "evento", "Evento", "al_evento",
+    "producto", "Producto", "un_producto", "del_producto", "servicio", "Servicio", "un_servicio", "obra", "Obra",
+    "asunto", "Asunto", "del_asunto", "gente", "Gente", "cuando", "Cuando", "anuncio", "Anuncio", "accion", "Accion",
+    "accion_tu", "Accion_tu", "hecho", "pregunta", "oferta", "Oferta", "titular", "Titular", "propuesta", "Propuesta",
+    "propio", "en_venta", "tu", "usted", "sin_enlace", "Queremos", "Buscamos", "gracias",
+}  # fmt: skip
 MAX_HASHTAG_WORDS = 3
 MAX_SOUGHT_WORDS = 5
 MAX_COPIED_WORDS = 6
@@ -82,8 +56,9 @@ def slots(brief: Brief) -> dict[str, str]:
     {accion_tu} may say `tu` to the reader. A query that is one question, looks for people or asks how to do something
     has no topic.
 
-    {hecho} and {pregunta} are whole sentences with their mark, {anuncio} is the author's verb with the topic ("lanzamos
-    nuestra app"). {propuesta} is the first there is of {anuncio}, {oferta} and {topic}, {titular} also of {hecho}.
+    {hecho} and {pregunta} are whole sentences with their mark, {gracias} says whom or for what the author thanks,
+    {anuncio} is the author's verb with the topic ("lanzamos nuestra app"). {propuesta} is the first there is of
+    {anuncio}, {oferta} and {topic}, {titular} also of {hecho}.
 
     Four slots are empty and say what a frame asks for: {tu} and {usted} are how the reader is addressed, {sin_enlace}
     is there where the query has no link, {en_venta} where the topic may be something that one buys or attends.
@@ -94,7 +69,7 @@ def slots(brief: Brief) -> dict[str, str]:
     found = common_slots(brief, phrase.text if phrase and len(phrase.words) <= MAX_HASHTAG_WORDS else None)
     if phrase and phrase.is_sought and _is_people(phrase):
         found["gente"] = _shortened(phrase.words)
-    elif phrase and not _is_one_question(brief):
+    elif phrase and not _is_one_question(brief) and not one_line(brief.query).casefold().startswith("gracias"):
         found |= _declined(phrase)
         found |= _typed(phrase, found)
         found |= {"propio": found["el_topic"]} if phrase.determiner in es.OWN else {}

@@ -105,6 +105,13 @@ def find_moment(brief: Brief, phrase: NounPhrase) -> str | None:
     return None
 
 
+def _thanks(words: Sequence[str]) -> str | None:
+    """Return whom or for what a sentence thanks, cut before its last part that does not fit."""
+    cuts = [len(words), *(at for at in range(len(words) - 1, 2, -1) if words[at].casefold() in {"por", "a", "en"})]
+    end = next((at for at in cuts if 2 < at <= MAX_SENTENCE_WORDS), None)
+    return " ".join(["Gracias", *words[1:end]]) if end and all(word[0].isalpha() for word in words[:end]) else None
+
+
 def find_sentences(brief: Brief) -> dict[str, str]:
     """Return a short statement and a short question of the query, whole and with their marks."""
     found: dict[str, str] = {}
@@ -114,6 +121,10 @@ def find_sentences(brief: Brief) -> dict[str, str]:
         offer = es.OFFER.search(es.TIME.split(text)[0])
         if offer and not es.NEGATIONS & set(words) and not text[: offer.start()].rstrip().endswith("hasta"):
             found.setdefault("oferta", offer[0])
+        thanks = _thanks(es.TOKEN.findall(text)) if words[:1] == ["gracias"] and "?" not in mark else None
+        if thanks:
+            found.setdefault("gracias", thanks)
+            continue
         if not 2 < len(words) <= MAX_SENTENCE_WORDS or regex.search(r"[@#/|{}<>*_~%\p{Emoji_Presentation}]", text):
             continue
         if "?" in mark or "¿" in text:

@@ -90,7 +90,7 @@ COMMANDS: dict[str, str] = {
     "entrena": "entrenar", "planifica": "planificar", "reduce": "reducir",
     "apadrina": "apadrinar", "planta": "plantar", "apoya": "apoyar", "regala": "regalar", "consigue": "conseguir",
     "compra": "comprar", "disfruta": "disfrutar", "celebra": "celebrar", "descarga": "descargar",
-    "empieza": "empezar", "pierde": "perder",
+    "pierde": "perder",
 }  # fmt: skip
 # After these stands what the tweet is about, also without a determiner.
 PRESENTING = word_set(
@@ -210,7 +210,9 @@ CLAUSE_END = regex.compile(r"[.!?¡¿…:;,()\[\]{}<>|\"“”«»\u2014\u2013*_
 QUOTED = regex.compile(r"[\"“«][^\"”»]*[\"”»]")
 SENTENCE_END = regex.compile(r"[.!?…]+\s")
 SENTENCE = regex.compile(r"([^.!?…]+)([.!?…]+|$)(?=\s|$)")
-INFINITIVE = regex.compile(r"[^áéíóú\W]+[aei]r(?:l[aeo]s?|se|te|me|nos)?|\p{L}+ír", regex.IGNORECASE)
+INFINITIVE = regex.compile(
+    r"[^áéíóú\W]+[aei]r|[^áéíóú\W]{3,}[aei]r(?:l[aeo]s?|se|te|me|nos)|\p{L}+ír", regex.IGNORECASE
+)
 NO_DENIAL = regex.compile(
     r"\bno (?:te |lo |la |se |os )*(?:pierdas?|pierdan|dudes?|olvides?|pierda|olvide|esperes?|solo|sólo)\b"
 )
@@ -233,13 +235,13 @@ ACTION_NOUN = word_set(
 )
 LEADING = word_set("aprende aprender enseñamos aprendemos ayúdanos anímate atrévete ven invitamos")
 ACTION_ENDS = word_set(
-    "y e o u que si cuando porque pero mientras | nuestro nuestra nuestros nuestras mi mis me nos sin no ni"
+    "y e o u que si cuando porque pero mientras | nuestro nuestra nuestros nuestras mi mis me nos no ni"
 )
 NO_STATEMENT = word_set(
     "quiero queremos necesito y e o pero le les se me te nos que porque cuando si como cómo también además así eso "
     "esto por para"
 )
-SEASONS = word_set("mundo vida noche verano invierno otoño primavera regalo día mañana entrada entradas")
+SEASONS = word_set("descuento mundo vida noche verano invierno otoño primavera regalo día mañana entrada entradas")
 MANNERS = word_set("urgencia experiencia gusto cariño ilusión motivo ganas alegría orgullo calma éxito")
 ANNOUNCING = word_set(
     "lanzamos presentamos abrimos estrenamos inauguramos publicamos organizamos celebramos ofrecemos vendemos "
@@ -266,7 +268,7 @@ OFFER = regex.compile(
 )
 # Also verbs, but after a determiner or at the head of a list they are nouns.
 HOMONYMS = word_set(
-    "compra oferta reserva visita prueba ayuda cocina mejora descarga escucha cambio uso pregunta cuenta entrada "
-    "vista cuidado marca busca trabajo viaje regalo vida vino pago cambio diseño lanzamiento crea dona toma sorteo "
-    "pasa"
+    "compras compra oferta reserva visita prueba ayuda cocina mejora descarga escucha cambio uso pregunta cuenta "
+    "entrada vista cuidado marca busca trabajo viaje regalo vida vino pago cambio diseño lanzamiento crea dona toma "
+    "sorteo pasa"
 )

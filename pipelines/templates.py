@@ -32,7 +32,21 @@ MAX_DEPTH = 8
 MAX_COPIED_WORDS = 6
 # Slots that carry the author's message, and slots that say nothing about it.
 MESSAGE_SLOTS = frozenset(
-    {"fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente"}
+    {
+        "fact",
+        "hecho",
+        "when",
+        "When",
+        "cuando",
+        "Cuando",
+        "anuncio",
+        "discount",
+        "oferta",
+        "Oferta",
+        "hiring",
+        "gente",
+        "gracias",
+    }
 )
 LABEL_SLOTS = frozenset(
     {"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"}
