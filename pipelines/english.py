@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import regex
 
+from pipelines.english_phrases import NounPhrase, Token, noun_phrases, words_of
 from pipelines.english_sentences import (
     HIRING,
     HOW,
@@ -20,7 +20,7 @@ from pipelines.english_sentences import (
     moment_of,
     statement,
 )
-from pipelines.noun_phrases import WORDS, NounPhrase, Token, noun_phrases, plural_of, singular, tag, words_of
+from pipelines.english_words import WORDS, plural_of, singular, tag
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def slots(brief: Brief) -> dict[str, str]:
     sentence = found[1] if found else ""
     if "price" in filled and not is_price(filled["price"], sentence):
         del filled["price"]
-    if discount := discount_of(filled.get("percent", "%"), sentence):
+    discount = discount_of(filled["percent"], sentence) if "percent" in filled else None
+    if discount:
         filled["discount"] = discount
     if found:
         filled |= _topic_slots(*found)
@@ -83,7 +84,7 @@ def _topic(brief: Brief) -> tuple[NounPhrase, str] | None:
     keywords = [keyword.lower() for keyword in brief.keywords[:5]]
     best: tuple[float, NounPhrase, str] | None = None
     for number, sentence in enumerate(SENTENCE.split(brief.query[:MAX_READ_CHARACTERS])):
-        tokens = words_of(without_entities(replace(brief, query=sentence), NO_PROSE, " | "))
+        tokens = words_of(without_entities(sentence, brief.entities, NO_PROSE, " | "))
         for phrase in noun_phrases(tokens):
             score = _score(phrase, tokens, keywords) - LATER_SENTENCE * number
             if score > 0 and (best is None or score > best[0]):
@@ -91,7 +92,7 @@ def _topic(brief: Brief) -> tuple[NounPhrase, str] | None:
     return best[1:] if best else None
 
 
-def _score(phrase: NounPhrase, tokens: list[Token], keywords: list[str]) -> float:
+def _score(phrase: NounPhrase, tokens: tuple[Token, ...], keywords: list[str]) -> float:
     """Say how likely a text is about a phrase; not above 0 where it cannot be its topic."""
     text = phrase.text.lower()
     if len(text) > MAX_TOPIC_CHARACTERS or len(phrase.head) < 2 or phrase.determiner in SOMEBODY_ELSES:
@@ -106,7 +107,7 @@ def _score(phrase: NounPhrase, tokens: list[Token], keywords: list[str]) -> floa
         return 0.0  # "on sale", "at work"
     score = 1.0 + 0.6 * (phrase.start == 0) + 0.3 * min(len(phrase.core), 3) - 0.02 * phrase.start
     score += 1.0 * phrase.whole + 0.8 * (phrase.determiner in OWN) + 0.4 * (phrase.kind != "unknown")
-    score += 0.9 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
+    score += 1.2 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
     score -= 0.8 * (_is_person(phrase) and len(phrase.core) == 1)
     padded = f" {text} "
     ranks = [rank for rank, keyword in enumerate(keywords) if f" {keyword} " in padded]
@@ -207,8 +208,8 @@ def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
         filled |= dict.fromkeys(("field", "headline", "about"), doing)
         if topic not in action or not topic:
             filled["topics"] = doing
-    fact = next(filter(None, map(statement, sentences)), None)
-    return filled | {"fact": fact} if fact else filled
+    facts = sorted(filter(None, map(statement, sentences)), key=lambda fact: bool(topic) and topic in fact)
+    return filled | {"fact": facts[0]} if facts else filled
 
 
 def article(phrase: str) -> str:

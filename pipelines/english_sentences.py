@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import regex
 
-from pipelines.noun_phrases import CLOSED, WORDS, Token, is_verb, roles, tag, words_of
+from pipelines.english_phrases import Token, roles, words_of
+from pipelines.english_words import CLOSED, WORDS, is_verb, tag
 from pipelines.phrases import capitalized, edges, one_line
 
 MAX_WORDS = 6
@@ -73,7 +74,7 @@ def moment_of(sentence: str) -> str | None:
 
 def is_past(sentence: str) -> bool:
     """Whether a sentence tells of what was."""
-    return bool(PAST.search(sentence)) or any(word.lower in WORDS["irregular_past"] for word in words_of(sentence))
+    return bool(PAST.search(sentence))
 
 
 def is_negation(word: str) -> bool:
@@ -107,7 +108,9 @@ ENDS = regex.compile(
     regex.IGNORECASE,
 )
 PAST = regex.compile(
-    r"\b(?:yesterday|last\s(?:night|week|month|year|weekend)|ago|thanks?|finished|hosted|attended)\b", regex.IGNORECASE
+    r"\b(?:yesterday|last\s(?:night|week|month|year|weekend)|ago|thanks?|finished|hosted|attended"
+    rf"|{'|'.join(sorted(WORDS['irregular_past']))})\b",
+    regex.IGNORECASE,
 )
 HOW = regex.compile(
     r"\b(?:how\s+to|how\s+(?:do|can|should|would)\s+(?:i|you|we|people)|(?:ways?|tips?|steps?|guide)\s+(?:for|to)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipelines.tweets import FORBIDDEN, fitting_length, weighted_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from pipelines.records import Brief, Entity
 
@@ -71,11 +71,10 @@ def hashtag(phrase: str) -> str | None:
     return f"#{tag}" if tag and not tag.isdigit() and len(tag) <= HASHTAG_CHARACTERS else None
 
 
-def without_entities(brief: Brief, labels: Iterable[str], instead: str = " ") -> str:
-    """Return the query with the entities of these labels replaced."""
-    text, wanted = brief.query, frozenset(labels)
-    for entity in sorted(brief.entities, key=lambda entity: -len(entity.text)):
-        if entity.label in wanted:
+def without_entities(text: str, entities: Iterable[Entity], labels: Collection[str], instead: str = " ") -> str:
+    """Return a text with the entities of these labels replaced."""
+    for entity in entities:
+        if entity.label in labels:
             text = text.replace(entity.text, instead)
     return text
 
@@ -86,12 +85,13 @@ def longest_copied_run(text: str, query: str, entities: Iterable[Entity] = ()) -
     Words of entities (links, handles, names, dates, amounts) do not count, neither do they end a run.
     """
     aside = tuple(sorted({entity.text.casefold() for entity in entities}, key=len, reverse=True))
+    known, source = _query_words(query, aside)
     words = _words(text, aside)
-    source = f" {' '.join(_query_words(query, aside))} "
     longest = 0
-    for start in range(len(words)):
-        while start + longest < len(words) and f" {' '.join(words[start : start + longest + 1])} " in source:
-            longest += 1
+    for start, word in enumerate(words):
+        if word in known:
+            while start + longest < len(words) and f" {' '.join(words[start : start + longest + 1])} " in source:
+                longest += 1
     return longest
 
 
@@ -103,6 +103,7 @@ def _words(text: str, aside: tuple[str, ...]) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _query_words(query: str, aside: tuple[str, ...]) -> list[str]:
-    """One query is compared with many texts."""
-    return _words(query, aside)
+def _query_words(query: str, aside: tuple[str, ...]) -> tuple[frozenset[str], str]:
+    """Return the words of a query, and the same in their order: one query is compared with many texts."""
+    words = _words(query, aside)
+    return frozenset(words), f" {' '.join(words)} "

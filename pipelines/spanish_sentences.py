@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
     from pipelines.records import Brief
 
+NO_WORDS = frozenset({"URL", "MENTION", "CASHTAG", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"})
 MAX_ACTION_WORDS = 6
 MAX_SENTENCE_WORDS = 6
 
 
 def read_clauses(brief: Brief) -> list[list[str]]:
     """Split the query into clauses of words; "|" stands for what is no word: a number, a link, a time, a handle."""
-    text = without_entities(brief, ("URL", "MENTION", "CASHTAG", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"), " 0 ")
+    text = without_entities(brief.query, brief.entities, NO_WORDS, " 0 ")
     text = ADDRESS.sub(" 0 ", EMAIL.sub(" 0 ", text))
     text = es.TIME.sub(" 0 ", es.QUOTED.sub(" 0 ", one_line(text)))
     letters = regex.findall(r"\p{L}", text)

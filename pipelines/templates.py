@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from math import gcd, prod
 from pathlib import Path
 from types import ModuleType
@@ -31,28 +32,17 @@ MAX_VARIANTS = 4_096
 MAX_DEPTH = 8
 MAX_COPIED_WORDS = 6
 # Slots that carry the author's message, and slots that say nothing about it.
-MESSAGE_SLOTS = frozenset(
-    {
-        "fact",
-        "hecho",
-        "when",
-        "When",
-        "cuando",
-        "Cuando",
-        "anuncio",
-        "discount",
-        "oferta",
-        "Oferta",
-        "hiring",
-        "gente",
-        "gracias",
-    }
-)
-LABEL_SLOTS = frozenset(
-    {"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"}
-    | {"titular", "Titular", "propuesta", "Propuesta", "tu", "usted", "sin_enlace", "nos", "leemos", "respondemos"}
-    | {"avisamos", "queremos", "Queremos", "Accion_tu"}
-)
+# fmt: off
+MESSAGE_SLOTS = frozenset({
+    "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
+    "gracias",
+})
+LABEL_SLOTS = frozenset({
+    "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",
+    "titular", "Titular", "propuesta", "Propuesta", "tu", "usted", "sin_enlace", "nos", "leemos", "respondemos",
+    "avisamos", "queremos", "Queremos", "Accion_tu",
+})
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -68,6 +58,11 @@ class Choice:
 
     options: tuple[Parts, ...]
     optional: bool = False
+    sizes: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count the variants of each alternative, which every use of the frame asks for."""
+        object.__setattr__(self, "sizes", tuple(map(count, self.options)))
 
 
 Parts: TypeAlias = "tuple[str | Slot | Choice, ...]"
@@ -93,9 +88,9 @@ def parse_templates(rows: Iterable[dict[str, Any]]) -> tuple[Template, ...]:
     templates = tuple(Template(**row) for row in rows)
     known = {"language": Language, "objective": Objective, "tone": Tone, "intent": Intent}
     for template in templates:
-        for field, values in known.items():
-            if getattr(template, field) not in get_args(values):
-                raise ValueError(f"template {template.name}: {field} {getattr(template, field)!r} is unknown")
+        for name, values in known.items():
+            if getattr(template, name) not in get_args(values):
+                raise ValueError(f"template {template.name}: {name} {getattr(template, name)!r} is unknown")
         try:
             _check(template)
         except ValueError as error:
@@ -115,30 +110,46 @@ def _check(template: Template) -> None:
 
 
 def realise(brief: Brief) -> list[Proposal]:
-    """Return up to `brief.n` distinct valid tweets, the frames that fit best first: by objective, intent, then tone;
-    one that only names the topic when no other for that objective can be filled.
+    """Return up to `brief.n` distinct valid tweets, from the frames that fit best first; see _ranked.
 
-    Among equals the frame with the better proven record comes first. The same brief gives the same tweets, another
-    seed gives others. Fewer come back where the brief fills too few frames; a frame comes a second time, in other
-    words, when every other one has had its turn. None repeats more than MAX_COPIED_WORDS words of the query in a row.
+    The same brief gives the same tweets, another seed gives others. Fewer come back where the brief fills too few
+    frames; a frame comes a second time, in other words, when every other one has had its turn. None repeats more than
+    MAX_COPIED_WORDS words of the query in a row.
     """
     slots: dict[str, str] = GRAMMARS[brief.language].slots(brief)
+    names = frozenset(slots)
     chance = random.Random(f"{brief.seed} {brief.query}")
-    fitting = [template for template in brief.templates or load_templates() if template.language == brief.language]
-    chance.shuffle(fitting)
-    fitting.sort(key=lambda template: (*_fit(template, brief), template.success_lower_bound or 0.0), reverse=True)
     queues: list[tuple[str, Iterator[str]]] = []
     found: dict[str, Proposal] = {}
-    for template in fitting:
-        if len(found) >= brief.n:
-            break
-        parts = fillable(template.content, frozenset(slots))
-        if parts is not None:
-            queues.append((template.name, _texts(parts, slots, chance.random())))
-            _take(found, *queues[-1], brief)
+    for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.intent, brief.tone):
+        for template in chance.sample(equals, len(equals)) if len(found) < brief.n else ():
+            parts = fillable(template.content, names)
+            if parts is not None and len(found) < brief.n:
+                queues.append((template.name, _texts(parts, slots, chance.random())))
+                _take(found, *queues[-1], brief)
     while queues and len(found) < brief.n:
         queues = [queue for queue in queues if len(found) < brief.n and _take(found, *queue, brief)]
     return list(found.values())
+
+
+@lru_cache(maxsize=1024)
+def _ranked(
+    own: tuple[Template, ...], language: Language, objectives: tuple[Objective, ...], intent: Intent | None, tone: Tone
+) -> tuple[tuple[Template, ...], ...]:
+    """Return frames by how well they fit, best first, those that fit as well together.
+
+    What comes first weighs more than all that follows it: the objective (the first that was asked for before the
+    others), whether the frame says something about the topic or only names it, intent, tone, its proven record.
+    """
+
+    def fit(template: Template) -> tuple[int, int, bool, bool, float]:
+        asked = template.objective in objectives
+        rank = len(objectives) - objectives.index(template.objective) if asked else 0
+        record = template.success_lower_bound or 0.0
+        return rank, _weight(template.content), template.intent == intent, template.tone == tone, record
+
+    mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
+    return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
 
 
 def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Brief) -> bool:
@@ -166,17 +177,6 @@ def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str
         yield write(parts, slots, (int(start * total) + stride * turn) % total)
 
 
-def _fit(template: Template, brief: Brief) -> tuple[int, int, bool, bool]:
-    """Say how well a frame fits; what comes first weighs more than all that follows it.
-
-    The first objective asked for comes before the others, a frame that is about the topic before one that only names it.
-    """
-    objectives = brief.objectives
-    rank = len(objectives) - objectives.index(template.objective) if template.objective in objectives else 0
-    return rank, _weight(template.content), template.intent == brief.intent, template.tone == brief.tone
-
-
-@lru_cache(maxsize=1024)
 def _weight(content: str) -> int:
     """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
     names = {part.name for part in _required(parse(content)) if isinstance(part, Slot)}
@@ -265,7 +265,7 @@ def _fillable(parts: Parts, slots: frozenset[str]) -> Parts | None:
 
 def count(parts: Parts) -> int:
     """Return how many variants a frame has, without writing them; one for an optional part that is always filled."""
-    return prod(sum(map(count, part.options)) for part in parts if isinstance(part, Choice))
+    return prod(sum(part.sizes) for part in parts if isinstance(part, Choice))
 
 
 def write(parts: Parts, slots: Mapping[str, str], index: int) -> str:
@@ -277,9 +277,8 @@ def write(parts: Parts, slots: Mapping[str, str], index: int) -> str:
         elif isinstance(part, Slot):
             texts.append(slots[part.name])
         else:
-            sizes = [count(option) for option in part.options]
-            index, place = divmod(index, sum(sizes))
-            for option, size in zip(part.options, sizes, strict=True):
+            index, place = divmod(index, sum(part.sizes))
+            for option, size in zip(part.options, part.sizes, strict=True):
                 if place < size:
                     texts.append(write(option, slots, place))
                     break

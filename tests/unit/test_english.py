@@ -1,0 +1,257 @@
+"""English slots: the right topic, article, number and sentence, or no slot at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.english import SLOTS, article, slots
+from pipelines.english_sentences import gerund
+from pipelines.english_words import kind_of, plural_of
+from pipelines.records import Brief
+from pipelines.tweets import entities
+
+
+def filled(query: str, *keywords: str) -> dict[str, str]:
+    return slots(Brief(query=query, language="en", keywords=keywords, entities=entities(query)))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "😀",
+        "https://example.com/offer",
+        "@somebody",
+        "2026",
+        "not available in stores",
+        "never again",
+        "this week",
+        "",
+        "just do it",
+        "{topic} | {?}",
+    ],
+)
+def test_where_the_query_is_about_nothing_there_is_no_topic(query: str) -> None:
+    assert not filled(query).keys() & {"the_topic", "a_topic", "about", "topics", "fact", "action"}
+
+
+@pytest.mark.parametrize(
+    ("query", "topic"),
+    [
+        ("AI tools for small businesses", "AI tools for small businesses"),
+        ("We launch our new eco-friendly running shoes next week.", "eco-friendly running shoes"),
+        ("meal prep, healthy snacks, budget recipes", "meal prep"),
+        ("how to choose a mattress", "mattress"),
+        ("how do I clean suede boots?", "suede boots"),
+        ("Does your team still use spreadsheets for payroll?", "spreadsheets for payroll"),
+        ("Is remote work killing company culture?", "remote work"),
+        ("Our bakery opens on Saturday at 9am.", "bakery"),
+        ("Introducing Flowdesk 2.0: invoices in seconds.", "Flowdesk"),
+        ("PostgreSQL 18 is out", "PostgreSQL"),
+        ("iPhone cases", "iPhone cases"),
+        ("wedding photographer Austin", "wedding photographer"),
+        ("best noise cancelling headphones", "noise cancelling headphones"),
+        ("5 tips for better sleep", "tips for better sleep"),
+        ("Black Friday deals on headphones", "Black Friday deals on headphones"),
+        ("Small Business Accounting Software", "small business accounting software"),
+        ("SUMMER SALE UP TO 50% OFF", "summer sale"),
+        ("Tickets for our jazz night are on sale now", "jazz night"),
+        ("we opened a new bike repair shop in Leeds, come say hi", "bike repair shop"),
+        ("Adopt a rescue dog", "rescue dog"),
+        ("women's running group", "women's running group"),
+        ("I just published my first novel. It took me 6 years.", "novel"),
+        ("Why do cats love boxes?", "boxes"),
+        ("used cars", "used cars"),
+    ],
+)
+def test_the_topic_is_one_noun_phrase_of_the_query(query: str, topic: str) -> None:
+    assert filled(query)["topic"] == topic
+
+
+def test_a_topic_of_a_negated_clause_is_none() -> None:
+    assert "closing" not in filled("We are not closing our shop.").get("topic", "")
+    assert "shop" not in filled("We are not closing our shop.").get("topic", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "the_topic"),
+    [
+        ("We launch our new shoes next week.", "our new shoes"),
+        ("I just published my first novel.", "my novel"),
+        ("The city museum reopens in June.", "the city museum"),
+        ("local farmers market", "the local farmers market"),
+        ("running shoes", "running shoes"),
+        ("remote work", "remote work"),
+        ("Flowdesk", "Flowdesk"),
+        ("history of jazz", "the history of jazz"),
+        ("coffee subscription", None),
+        ("how to choose a mattress", None),
+        ("Is our company culture broken?", "company culture"),
+    ],
+)
+def test_the_determiner_is_the_querys_own_or_a_sure_one(query: str, the_topic: str | None) -> None:
+    assert filled(query).get("the_topic") == the_topic
+
+
+@pytest.mark.parametrize(
+    ("query", "a_topic"),
+    [
+        ("mattress", "a mattress"),
+        ("annual charity run", "an annual charity run"),
+        ("open source database", "an open source database"),
+        ("electric bikes", "electric bikes"),
+        ("remote work", "remote work"),
+        ("second-hand furniture", "second-hand furniture"),
+        ("API rate limiting", "API rate limiting"),
+        ("employee onboarding checklist", "an employee onboarding checklist"),
+        ("used cars", "used cars"),
+        ("children's book", "a children's book"),
+        ("Flowdesk", None),
+        ("retention", None),
+    ],
+)
+def test_only_a_singular_count_noun_takes_an_article(query: str, a_topic: str | None) -> None:
+    assert filled(query).get("a_topic") == a_topic
+
+
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [
+        ("hour", "an"), ("honest review", "an"), ("heirloom", "an"), ("herb garden", "an"), ("house", "a"),
+        ("hotel", "a"), ("user", "a"), ("unique gift", "a"), ("university", "a"), ("uniform", "a"), ("unicorn", "a"),
+        ("European tour", "a"), ("one-page guide", "a"), ("umbrella", "an"), ("uninsured driver", "an"),
+        ("unimportant detail", "an"), ("urban garden", "an"), ("utility bill", "a"), ("FAQ", "an"), ("MBA", "an"),
+        ("API", "an"), ("AI tool", "an"), ("UX designer", "a"), ("NGO", "an"), ("SEO audit", "an"), ("CRM", "a"),
+        ("NASA photo", "a"), ("e-bike", "an"), ("X-ray", "an"), ("T-shirt", "a"), ("iPhone case", "an"),
+        ("SaaS tool", "a"),
+    ],
+)  # fmt: skip
+def test_the_article_follows_the_sound(phrase: str, expected: str) -> None:
+    assert article(phrase) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ("shoes", "plural"), ("people", "plural"), ("headphones", "plural"), ("APIs", "plural"), ("webinars", "plural"),
+        ("classes", "plural"), ("children", "plural"), ("class", "count"), ("business", "count"), ("webinar", "count"),
+        ("meeting", "count"), ("subscription", "count"), ("coffee", "mass"), ("news", "mass"), ("software", "mass"),
+        ("parenting", "mass"), ("awareness", "mass"), ("AI", "mass"), ("API", "unknown"), ("happening", "mass"),
+    ],
+)  # fmt: skip
+def test_number_and_countability_come_from_lists_and_endings(head: str, kind: str) -> None:
+    assert kind_of(head, name=False) == kind
+
+
+@pytest.mark.parametrize(
+    ("query", "agreement"),
+    [
+        ("electric bikes", ("are", "have", "were", "they", "them", "these")),
+        ("coffee subscription", ("is", "has", "was", "it", "it", "this")),
+        ("remote work", ("is", "has", "was", "it", "it", "this")),
+        ("Maria Lopez", ("is", "has", "was", None, None, None)),
+    ],
+)
+def test_verbs_and_pronouns_agree_and_nobody_is_called_it(query: str, agreement: tuple[str | None, ...]) -> None:
+    found = filled(query)
+    assert tuple(map(found.get, ("is", "has", "was", "it", "them", "this"))) == agreement
+
+
+@pytest.mark.parametrize(
+    ("query", "action"),
+    [
+        ("how to choose a mattress", "choose a mattress"),
+        ("How do I clean suede boots?", "clean suede boots"),
+        ("What's the best way to learn Spanish?", "learn Spanish"),
+        ("how can I reduce my screen time", "reduce your screen time"),
+        ("Save energy at home", "save energy at home"),
+        ("Adopt a rescue dog", "adopt a rescue dog"),
+        ("Join us on Friday", None),
+        ("Book a table", None),
+        ("remote work", None),
+        ("how to get all of the things done before the end of the week", None),
+        ("how to never lose keys", None),
+    ],
+)
+def test_an_action_is_a_bare_verb_phrase(query: str, action: str | None) -> None:
+    assert filled(query).get("action") == action
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [("choose", "choosing"), ("plan", "planning"), ("clean", "cleaning"), ("see", "seeing"), ("tie", "tying"),
+     ("fix", "fixing"), ("begin", "beginning"), ("build", "building")],
+)  # fmt: skip
+def test_a_gerund_is_spelled_right(verb: str, form: str) -> None:
+    assert gerund(verb) == form
+
+
+@pytest.mark.parametrize(
+    ("query", "fact"),
+    [
+        ("We launch our shoes. Pre-orders open on Monday!", "Pre-orders open on Monday."),
+        ("The museum reopens. Entry is free for children.", "Entry is free for children."),
+        ("Our new menu is live. Come by!", "Our new menu is live."),
+        ("It is here. Look!", None),
+        ("Shoes are not for sale.", None),
+        ("Is entry free for children?", None),
+        ("Join us on Friday evening.", None),
+        ("meal prep, healthy snacks", None),
+        ("Our new menu is live at https://example.com today.", None),
+    ],
+)
+def test_a_fact_is_a_short_whole_statement(query: str, fact: str | None) -> None:
+    assert filled(query).get("fact") == fact
+
+
+@pytest.mark.parametrize(
+    ("query", "when"),
+    [
+        ("We launch our new shoes next week.", "next week"),
+        ("Join our free webinar this Thursday", "this Thursday"),
+        ("Our annual charity run closes on Friday", None),
+        ("Our new shop opened on Monday", None),
+        ("Thanks for joining our webinar on Monday", None),
+        ("Meet us on Monday or on Friday at our workshop", None),
+    ],
+)
+def test_a_moment_is_in_the_future_of_what_is_announced(query: str, when: str | None) -> None:
+    assert filled(query).get("when") == when
+
+
+def test_an_offer_is_taken_as_the_query_says_it() -> None:
+    sale = Brief(query="Summer sale up to 50% off", language="en", keywords=(), entities=())
+    assert "discount" not in slots(sale)
+    from pipelines.query_analyzer import QueryAnalyzer
+
+    analyzer = QueryAnalyzer()
+
+    def read(query: str) -> dict[str, str]:
+        (analysis,) = analyzer.analyze([query], ["en"])
+        return slots(Brief(query=query, language="en", keywords=(), entities=analysis.entities or ()))
+
+    assert read("SUMMER SALE UP TO 50% OFF")["discount"] == "up to 50% off"
+    assert "discount" not in read("Our revenue grew by 50% this year")
+    assert "price" not in read("We raised $40,000 for the shelter")
+    assert read("Fresh bread for $3")["price"] == "$3"
+
+
+def test_whoever_says_i_is_not_written_as_we() -> None:
+    assert filled("I just published my first novel.")["We_are"] == "I am"
+    assert filled("We opened a shop, and I am proud.")["We_are"] == "We are"
+
+
+def test_kinds_are_named_in_the_plural() -> None:
+    assert filled("coffee subscription")["topics"] == "coffee subscriptions"
+    assert plural_of("bakery") == "bakeries"
+    assert filled("remote work")["topics"] == "remote work"
+
+
+@given(query=st.text(max_size=200), keywords=st.lists(st.text(max_size=40), max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_whatever_the_query_is_slots_are_known_and_not_empty(query: str, keywords: list[str]) -> None:
+    found = slots(Brief(query=query, language="en", keywords=tuple(keywords), entities=entities(query)))
+    assert found.keys() <= SLOTS
+    assert all(value.strip() == value != "" for value in found.values())
+    assert len(found.get("topic", "").split()) <= 5
