@@ -32,8 +32,17 @@ MAX_VARIANTS = 4_096
 MAX_DEPTH = 8
 MAX_COPIED_WORDS = 6
 # Slots that carry the author's message, and slots that say nothing about it.
-MESSAGE_SLOTS = frozenset({"fact", "hecho", "when", "When", "cuando", "discount", "hiring"})
-LABEL_SLOTS = frozenset({"topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our"})
+# fmt: off
+MESSAGE_SLOTS = frozenset({
+    "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
+    "gracias",
+})
+LABEL_SLOTS = frozenset({
+    "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",
+    "titular", "Titular", "propuesta", "Propuesta", "tu", "usted", "sin_enlace", "nos", "leemos", "respondemos",
+    "avisamos", "queremos", "Queremos", "Accion_tu",
+})
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,317 @@
+"""Spanish slots and frames: agreement, articles, contractions, and nothing that the query does not hold."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import product
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.facts import facts, invents
+from pipelines.phrases import longest_copied_run
+from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.records import Brief, Intent, Objective, Template, Tone
+from pipelines.spanish import SLOTS, slots
+from pipelines.spanish_grammar import gender_and_number, is_adjective, is_infinitive, is_verb
+from pipelines.templates import count, load_templates, parse, realise, slot_names, write
+from pipelines.tweets import is_valid
+
+FRAMES = [template for template in load_templates() if template.language == "es"]
+# What "de el" and "a el" become; the article of a name stays (a El Salvador).
+UNCONTRACTED = re.compile(r"\b(?:de|a) el\b")
+FAMILIAR = re.compile(r"\b(?:te|tu|tus|ti|tú|quieres|puedes|tienes|escríbenos|cuéntanos|pregunta lo)\b", re.IGNORECASE)
+POLITE = re.compile(r"\b(?:usted|desea|escríbanos|si le interesa|indíquenos|consulte|puede consultar)\b", re.IGNORECASE)
+
+
+@cache
+def analyzer() -> QueryAnalyzer:
+    return QueryAnalyzer()
+
+
+def brief(
+    query: str, tone: Tone = "neutral", n: int = 5, objectives: tuple[Objective, ...] = (), seed: int = 0
+) -> Brief:
+    analysis = analyzer().analyze([query], ["es"])[0]
+    keywords = tuple(keyword.text for keyword in analysis.keywords or ())
+    return Brief(
+        query=query, language="es", keywords=keywords, entities=analysis.entities or (),
+        objectives=objectives, tone=tone, n=n, seed=seed,
+    )  # fmt: skip
+
+
+def filled(query: str, tone: Tone = "neutral") -> dict[str, str]:
+    return slots(brief(query, tone))
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ("https://miblog.com/post", "topic"),
+        ("😀😀", "topic"),
+        ("¡¿?!", "topic"),
+        ("", "topic"),
+        ("{topic} | %s", "el_topic"),
+        ("Ya no vendemos bolsas de plástico", "topic"),
+        ("No disponible en tiendas", "topic"),
+        ("¿Qué libro te cambió la vida?", "topic"),
+        ("¿Te gusta el queso?", "topic"),
+        ("cómo elegir un colchón", "topic"),
+        ("Buscamos voluntarios para la recogida de alimentos", "topic"),
+        ("rápidamente", "topic"),
+        ("necesitamos donantes de sangre", "el_topic"),
+        ("Duolingo para empresas", "un_topic"),
+        ("agua mineral", "un_topic"),
+        ("el teletrabajo", "cuando"),
+        ("No abrimos la tienda el lunes", "cuando"),
+        ("¿Vienes al taller el lunes?", "cuando"),
+        ("Nuestro hotel cerró el lunes", "cuando"),
+        ("cómo cuidar mi piel", "accion"),
+        ("cómo organizarme", "accion"),
+        ("¿Qué piensas de la semana laboral de cuatro días en las empresas pequeñas?", "pregunta"),
+        ("¿Viste https://ejemplo.es?", "pregunta"),
+        ("Y además es gratis", "hecho"),
+        ("Descubre nuestra app", "hecho"),
+        ("hasta 50 % de descuento", "oferta"),
+        ("sin envío gratis", "oferta"),
+        ("la app lanzamos si", "anuncio"),
+        ("No lanzamos nuestra app", "anuncio"),
+        ("agua mineral", "propio"),
+        ("Mira: https://ejemplo.es", "sin_enlace"),
+        ("software para tu negocio", "usted"),
+    ],
+)
+def test_what_is_not_sure_is_left_out(query: str, missing: str) -> None:
+    assert missing not in filled(query, "formal")
+
+
+@pytest.mark.parametrize(
+    ("query", "slot", "value"),
+    [
+        ("agua mineral, sostenibilidad", "topic", "agua mineral"),
+        ("agua mineral", "el_topic", "el agua mineral"),
+        ("agua mineral", "del_topic", "del agua mineral"),
+        ("agua mineral", "al_topic", "al agua mineral"),
+        ("agua mineral", "o", "a"),
+        ("agua mineral", "lo", "la"),
+        ("agua mineral", "este", "esta"),
+        ("el hambre en el mundo", "lo", "la"),
+        ("aguas termales", "el_topic", "las aguas termales"),
+        ("taller de cerámica", "el_topic", "el taller de cerámica"),
+        ("taller de cerámica", "del_topic", "del taller de cerámica"),
+        ("taller de cerámica", "al_evento", "al taller de cerámica"),
+        ("taller de cerámica", "un_topic", "un taller de cerámica"),
+        ("Taller de cerámica", "Topic", "Taller de cerámica"),
+        ("Taller de cerámica", "topic", "taller de cerámica"),
+        ("talleres de teatro para niños", "el_topic", "los talleres de teatro para niños"),
+        ("talleres de teatro para niños", "un_topic", "talleres de teatro para niños"),
+        ("receta vegana rápida", "un_topic", "una receta vegana rápida"),
+        ("receta vegana rápida", "obra", "la receta vegana rápida"),
+        ("hábitos saludables", "es", "son"),
+        ("hábitos saludables", "tiene", "tienen"),
+        ("hábitos saludables", "esta", "están"),
+        ("hábitos saludables", "interesa", "interesan"),
+        ("hábitos saludables", "n", "n"),
+        ("salud mental en el trabajo", "del_asunto", "de la salud mental en el trabajo"),
+        ("salud mental en el trabajo", "n", ""),
+        ("Bicicletas eléctricas de segunda mano", "producto", "las bicicletas eléctricas de segunda mano"),
+        ("seguros de coche baratos", "servicio", "los seguros de coche baratos"),
+        ("mermeladas caseras de frutos rojos", "topic", "mermeladas caseras de frutos rojos"),
+        ("cosmética natural sin crueldad animal", "topic", "cosmética natural sin crueldad animal"),
+        ("Gracias a todos los donantes por su generosidad", "gracias", "Gracias a todos los donantes"),
+        ("Gracias por un año increíble", "gracias", "Gracias por un año increíble"),
+        ("charla sobre crianza", "evento", "la charla sobre crianza"),
+        ("cómo hacer pan sin gluten", "accion", "hacer pan sin gluten"),
+        ("Empieza la temporada de setas", "anuncio", "empieza la temporada de setas"),
+        ("la soledad", "en_venta", None),
+        ("noche de jazz", "evento", "la noche de jazz"),
+        ("pan de masa madre", "topic", "pan de masa madre"),
+        ("Reciclamos tu móvil viejo", "topic", "tu móvil viejo"),
+        ("la flor de loto", "o", "a"),
+        ("Lanzamos nuestras nuevas zapatillas ecológicas", "el_topic", "nuestras nuevas zapatillas ecológicas"),
+        ("Lanzamos nuestras nuevas zapatillas ecológicas", "del_topic", "de nuestras nuevas zapatillas ecológicas"),
+        ("Lanzamos nuestras nuevas zapatillas ecológicas", "topic", "nuestras nuevas zapatillas ecológicas"),
+        ("Lanzamos nuestras nuevas zapatillas ecológicas", "propio", "nuestras nuevas zapatillas ecológicas"),
+        ("Lanzamos nuestras zapatillas la próxima semana", "cuando", "la próxima semana"),
+        ("Abrimos nueva tienda en Sevilla el 3 de junio", "titular", "el 3 de junio abrimos nueva tienda"),
+        ("Mi nuevo libro de cuentos sale en marzo", "titular", "en marzo sale mi nuevo libro de cuentos"),
+        ("Empieza el curso de cocina el lunes 9", "cuando", "el lunes 9"),
+        ("Concierto el 12 de mayo a las 20:00", "cuando", "el 12 de mayo a las 20:00"),
+        ("Estrenamos web", "anuncio", "estrenamos web"),
+        ("Hemos lanzado nuestro podcast", "anuncio", "hemos lanzado nuestro podcast"),
+        ("Nuestra app ya está disponible en iOS", "anuncio", "nuestra app ya está disponible"),
+        ("Mi nuevo libro", "nos", "me"),
+        ("Vendo mi cámara analógica", "respondemos", "respondo"),
+        ("Nuestro nuevo libro", "leemos", "leemos"),
+        ("Nuestra app", "topic", "nuestra app"),
+        ("nuestro software", "al_topic", "a nuestro software"),
+        ("El arte de escuchar", "el_topic", "el arte de escuchar"),
+        ("No disponible en tiendas: el nuevo reloj Cronos", "el_topic", "el nuevo reloj Cronos"),
+        ("vino ecológico de Ribera del Duero", "topic", "vino ecológico de Ribera del Duero"),
+        ("regalos para el Día de la Madre", "topic", "regalos para el Día de la Madre"),
+        ("Duolingo para empresas", "el_topic", "Duolingo para empresas"),
+        ("iPhone reacondicionado", "Topic", "iPhone reacondicionado"),
+        ("VENTA FLASH EN LÁMPARAS", "topic", "venta flash en lámparas"),
+        ("Excursión al volcán", "topic", "excursión al volcán"),
+        ("app para aprender a leer", "un_topic", "una app para aprender a leer"),
+        ("software para tu negocio", "topic", "software para tu negocio"),
+        ("plantas de interior que no necesitan luz", "topic", "plantas de interior"),
+        ("maratón de Valencia, entrenamiento", "el_topic", "el maratón de Valencia"),
+        ("cómo elegir un colchón", "accion", "elegir un colchón"),
+        ("consejos para dormir mejor", "Accion", "Dormir mejor"),
+        ("adopta un perro", "accion", "adoptar un perro"),
+        ("aprende a tocar la guitarra", "accion", "tocar la guitarra"),
+        ("cómo ahorrar en la factura de la luz este año", "accion", "ahorrar en la factura"),
+        ("Cómo cuidar tu piel", "accion_tu", "cuidar tu piel"),
+        ("Buscamos camareros para el verano", "gente", "camareros para el verano"),
+        ("¿Qué libro te cambió la vida?", "pregunta", "¿Qué libro te cambió la vida?"),
+        ("prefieres café o té?", "pregunta", "¿Prefieres café o té?"),
+        ("Hoy cumplimos diez años. Gracias.", "hecho", "Hoy cumplimos diez años."),
+        ("¡Nuestro equipo crece!", "hecho", "¡Nuestro equipo crece!"),
+        ("20 % de descuento en toda la tienda", "oferta", "20 % de descuento en toda la tienda"),
+        ("Visita Casa Lola: https://casalola.es", "url", "https://casalola.es"),
+    ],
+)
+def test_a_slot_agrees_with_what_the_query_says(query: str, slot: str, value: str) -> None:
+    assert filled(query).get(slot) == value
+
+
+@pytest.mark.parametrize(
+    ("noun", "gender", "plural"),
+    [
+        ("problema", "m", False), ("mano", "f", False), ("flor", "f", False), ("canciones", "f", True),
+        ("ciudades", "f", True), ("viajes", "m", True), ("análisis", "m", False), ("crisis", "f", False),
+        ("virus", "m", False), ("luces", "f", True), ("lápices", "m", True), ("motores", "m", True),
+        ("marketing", "m", False), ("apps", "f", True), ("artista", None, False), ("cumpleaños", "m", False),
+        ("imágenes", "f", True), ("costumbre", "f", False), ("salud", "f", False), ("mensajes", "m", True),
+    ],
+)  # fmt: skip
+def test_gender_and_number_follow_lists_and_endings(noun: str, gender: str | None, plural: bool) -> None:
+    assert gender_and_number(noun) == (gender, plural)
+
+
+def test_word_classes_are_told_apart() -> None:
+    assert all(map(is_verb, ["lanzamos", "llegaron", "regístrate", "cambió", "tiene", "podría"]))
+    assert not any(map(is_verb, ["ramos", "panadería", "límite", "café", "últimos"]))
+    assert all(map(is_infinitive, ["elegir", "ahorrar", "aprenderlo"]))
+    assert not any(map(is_infinitive, ["taller", "mujer", "líder", "hogar"]))
+    assert all(map(is_adjective, ["ecológica", "rojos", "digital", "gratuitos", "saludables"]))
+    assert not any(map(is_adjective, ["cuida", "explica", "abre", "al", "con", "mil"]))
+
+
+@pytest.mark.parametrize("template", FRAMES, ids=lambda template: template.name)
+def test_a_frame_states_nothing_of_its_own(template: Template) -> None:
+    parts = parse(template.content)
+    blank = dict.fromkeys(slot_names(parts), " ")
+    assert set(blank) <= SLOTS
+    for index in range(count(parts)):
+        text = write(parts, blank, index)
+        assert not facts(text), text
+        assert not re.search(r"\b(?:hoy|mañana|ayer|retuitea|rt|síguenos|etiqueta|dale like)\b", text, re.IGNORECASE)
+        assert text.count("¿") == text.count("?")
+        assert text.count("¡") == text.count("!") <= 1
+        assert text.count("«") == text.count("»")
+        assert len(re.findall(r"\{hashtag\}", template.content)) <= 1
+
+
+def test_the_frames_cover_every_purpose_and_fit_any_topic() -> None:
+    assert len(FRAMES) >= 60
+    assert {frame.intent for frame in FRAMES} == set(get_args(Intent))
+    unlinked = {
+        "topic",
+        "titular",
+        "propuesta",
+        "tu",
+        "usted",
+        "sin_enlace",
+        "nos",
+        "leemos",
+        "respondemos",
+        "avisamos",
+    }
+    bare = frozenset(unlinked | {name.capitalize() for name in unlinked} | {"queremos", "Queremos"})
+    for objective, tone in product(get_args(Objective), get_args(Tone)):
+        mine = [frame for frame in FRAMES if (frame.objective, frame.tone) == (objective, tone)]
+        assert len(mine) >= 2
+        topics = [frame for frame in mine if any(name in frame.content for name in ("{Titular}", "{Propuesta}"))]
+        assert any(set(_needed(frame.content, bare)) <= bare for frame in topics), (objective, tone)
+
+
+def _needed(content: str, held: frozenset[str]) -> set[str]:
+    from pipelines.templates import fillable
+
+    parts = fillable(content, held)
+    return set(slot_names(parts)) if parts is not None else {"none"}
+
+
+QUERIES = (
+    "agua mineral", "Nuestro taller de cerámica empieza el lunes", "hábitos saludables", "cómo elegir un colchón",
+    "Buscamos camareros", "¿Prefieres café o té?", "Ya no vendemos bolsas de plástico", "IA", "el hambre",
+    "Lanzo mi podcast sobre finanzas el próximo mes https://podcast.es", "30 % de descuento en gafas de sol",
+    "Duolingo para empresas", "El envío es gratis", "moda sostenible, ropa", "Conoce a nuestro equipo",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_tweets_contract_articles_and_keep_one_register(query: str, objective: Objective) -> None:
+    for tone in get_args(Tone):
+        proposals = realise(brief(query, tone, n=6, objectives=(objective,), seed=7))
+        assert len(proposals) >= 5
+        for text in (proposal.text for proposal in proposals):
+            assert is_valid(text)
+            assert not UNCONTRACTED.search(text), text
+            assert not invents(query, text), text
+            assert not re.search(r"[{}]|  |\s[.,?!]|\.\.", text), text
+            assert text[0].isupper() or not text[0].isalpha() or text.startswith("iP")
+            if query != "¿Prefieres café o té?":
+                assert not (FAMILIAR if tone == "formal" else POLITE).search(text), text
+
+
+def test_a_link_of_the_query_is_in_what_asks_for_a_click() -> None:
+    for seed in range(10):
+        for proposal in realise(brief("Estrenamos web https://recetas.es", objectives=("clicks",), n=4, seed=seed)):
+            assert "https://recetas.es" in proposal.text
+
+
+def test_the_same_seed_gives_the_same_tweets() -> None:
+    assert realise(brief("agua mineral")) == realise(brief("agua mineral"))
+    assert realise(brief("agua mineral")) != realise(brief("agua mineral", seed=1))
+
+
+PIECES = (
+    "nuestra", "app", "el", "la", "agua", "no", "lanzamos", "sin", "20 %", "de", "descuento", "{topic}", "|", "}", "{",
+    "al", "del", "los", "@ana", "#sol", "mañana", "https://a.es", "cómo", "elegir", "¿Qué", "quieres?", "el lunes",
+    "taller", ",", ".", ":", "¡", "!", "y", "para", "con", "nuevo", "😀", "en", "Madrid", "A", "hemos", "un", "a", '"',
+)  # fmt: skip
+
+
+@given(
+    query=st.one_of(
+        st.text(max_size=300),
+        st.lists(
+            st.sampled_from(PIECES),
+            max_size=14,
+        ).map(" ".join),
+    ),
+    tone=st.sampled_from(get_args(Tone)),
+    objective=st.sampled_from(get_args(Objective)),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_text_gives_valid_distinct_tweets_that_invent_nothing(
+    query: str, tone: Tone, objective: Objective, seed: int
+) -> None:
+    asked = brief(query, tone, n=6, objectives=(objective,), seed=seed)
+    held = slots(asked)
+    assert held.keys() <= SLOTS
+    texts = [proposal.text for proposal in realise(asked)]
+    assert len(texts) == len(set(texts))
+    for text in texts:
+        assert is_valid(text)
+        assert not invents(query, text)
+        assert not re.search(r"\{(?:" + "|".join(SLOTS) + r")\}", text) or "{" in query
+        assert longest_copied_run(text, query, asked.entities) <= 6
