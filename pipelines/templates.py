@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 from pipelines import english, spanish
 from pipelines.phrases import longest_copied_run
 from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
-from pipelines.tweets import MAX_WEIGHTED_LENGTH, is_postable, weighted_length
+from pipelines.tweets import MAX_WEIGHTED_LENGTH, entities, is_postable, weighted_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -107,6 +107,15 @@ def _check(template: Template) -> None:
         raise ValueError(f"slot {unknown[0]!r} is unknown; {template.language} has {', '.join(sorted(known))}")
     if count(parts) > MAX_VARIANTS:
         raise ValueError(f"more than {MAX_VARIANTS} variants")
+    # "com" makes a link of `evil.{topic}` and a handle of `@{topic}`; with spaces around it makes none.
+    glued, spaced = (dict.fromkeys(known, filling) for filling in ("com", " com "))
+    if any(linked(write(parts, glued, index)) != linked(write(parts, spaced, index)) for index in range(count(parts))):
+        raise ValueError("a slot stands beside a sign that makes a link or a handle of it")
+
+
+def linked(text: str) -> list[str]:
+    """Return what X would link in a text: addresses, handles and cashtags."""
+    return [entity.text for entity in entities(text) if entity.label in {"URL", "MENTION", "CASHTAG"}]
 
 
 def realise(brief: Brief) -> list[Proposal]:
