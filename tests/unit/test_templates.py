@@ -161,7 +161,7 @@ def test_english_has_sixty_frames_that_cover_every_use() -> None:
 
 
 def test_there_is_a_frame_for_any_topic_in_every_objective_and_tone() -> None:
-    brief = Brief(query="Retention", language="en", keywords=("retention",), n=20)
+    brief = Brief(query="Perception", language="en", keywords=("perception",), n=20)
     for objective, tone in product(get_args(Objective), get_args(Tone)):
         names = {proposal.template for proposal in realise(replace(brief, objectives=(objective,), tone=tone))}
         assert any(one.name in names for one in bundled() if (one.objective, one.tone) == (objective, tone))
