@@ -60,10 +60,10 @@ def statement(sentence: str) -> str | None:
 
 
 def _is_finite(token: Token) -> bool:
+    """Whether a word can be the verb of a statement; "delivered" may be a participle."""
     form = tag(token.lower)
-    return (
-        token.lower in WORDS["finite"] or form.startswith("VB") or (is_verb(token.lower) and form[:2] in {"JJ", "NN"})
-    )
+    plain = form in {"VB", "VBP", "VBZ", "VBD"} and not token.lower.endswith("ed")
+    return token.lower in WORDS["finite"] or plain or (is_verb(token.lower) and form[:2] in {"JJ", "NN"})
 
 
 def moment_of(sentence: str) -> str | None:

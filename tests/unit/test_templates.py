@@ -98,10 +98,10 @@ def test_where_the_brief_fills_no_frame_nothing_is_written(brief: Brief) -> None
 
 
 def test_a_frame_that_repeats_the_query_is_not_used() -> None:
-    long = Brief(query="AI tools for small businesses save time and money", language="en", keywords=("AI tools",))
-    copy = template(content="{topic} save time and money")
-    assert realise(replace(long, templates=(copy,))) == []
-    assert realise(replace(long, templates=(template(content="{topic} save money"),)))
+    query = "AI tools save time and money every day"
+    brief = Brief(query=query, language="en", keywords=("AI tools",))
+    assert realise(replace(brief, templates=(template(content="{topic} save time and money every day"),))) == []
+    assert realise(replace(brief, templates=(template(content="{topic} save money"),)))
 
 
 def test_alternatives_and_optional_parts_are_counted_and_written() -> None:
@@ -161,7 +161,7 @@ def test_english_has_sixty_frames_that_cover_every_use() -> None:
 
 
 def test_there_is_a_frame_for_any_topic_in_every_objective_and_tone() -> None:
-    brief = Brief(query="Retention", language="en", keywords=("retention",), n=20)
+    brief = Brief(query="Perception", language="en", keywords=("perception",), n=20)
     for objective, tone in product(get_args(Objective), get_args(Tone)):
         names = {proposal.template for proposal in realise(replace(brief, objectives=(objective,), tone=tone))}
         assert any(one.name in names for one in bundled() if (one.objective, one.tone) == (objective, tone))
