@@ -148,7 +148,8 @@ def _ranked(
     """Return frames by how well they fit, best first, those that fit as well together.
 
     What comes first weighs more than all that follows it: the objective (the first that was asked for before the
-    others), whether the frame says something about the topic or only names it, intent (unless that is "other"), tone, its proven record.
+    others), whether the frame carries the author's message, is about the topic or only names it, the intent unless
+    that is "other", the tone, its proven record.
     """
 
     def fit(template: Template) -> tuple[int, int, bool, bool, float]:

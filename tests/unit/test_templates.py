@@ -182,6 +182,11 @@ def test_a_bundled_frame_states_nothing_and_pleads_for_nothing(frame: Template) 
         assert len(written) < 240
 
 
+@pytest.fixture(scope="module")
+def analyzer() -> QueryAnalyzer:
+    return QueryAnalyzer()
+
+
 def briefs(query: str, analyzer: QueryAnalyzer) -> list[Brief]:
     (analysis,) = analyzer.analyze([query], ["en"])
     keywords = tuple(keyword.text for keyword in analysis.keywords or ())
@@ -189,8 +194,7 @@ def briefs(query: str, analyzer: QueryAnalyzer) -> list[Brief]:
     return [replace(plain, objectives=(one,), seed=seed) for seed, one in enumerate(get_args(Objective))]
 
 
-def test_what_is_written_is_distinct_valid_and_invents_nothing() -> None:
-    analyzer = QueryAnalyzer()
+def test_what_is_written_is_distinct_valid_and_invents_nothing(analyzer: QueryAnalyzer) -> None:
     for query in QUERIES:
         for brief in briefs(query, analyzer):
             texts = [proposal.text for proposal in realise(brief)]
@@ -220,8 +224,7 @@ def test_one_seed_gives_one_answer_and_another_seed_another() -> None:
     assert len(answers) > 8
 
 
-def test_the_message_of_the_query_comes_first() -> None:
-    analyzer = QueryAnalyzer()
+def test_the_message_of_the_query_comes_first(analyzer: QueryAnalyzer) -> None:
     for brief in briefs(QUERIES[0], analyzer):
         assert re.search(r"Pre-orders open on Monday|[Nn]ext week", realise(brief)[0].text)
 
