@@ -21,12 +21,12 @@ GENERIC = word_set(
 # Nouns that say something only with more words or in the author's own mouth.
 VAGUE = word_set("tienda web envío equipo empresa página sitio marca negocio venta feria curso nota serie producto")
 NOT_FOR_SALE = word_set(
-    "política colecta recogida recaudación protección horario investigación donación adopción campaña importancia "
-    "equipo informe resultado error foto fundación asociación refugio consejo truco hábito voluntario donante animal "
-    "planeta agradecimiento historia norma ley cambio patrocinador vacunación prevención situación problema familia "
-    "barrio memoria pérdida enfermedad cáncer guerra paz aniversario premio final partido elección encuesta estudio "
-    "noticia mensaje errores consejos trucos hábitos horarios resultados fotos historias donantes voluntarios "
-    "animales patrocinadores hambre pobreza muerte amor"
+    "política ayuda beneficio descuento colecta recogida recaudación protección horario investigación donación "
+    "adopción campaña importancia equipo informe resultado error foto fundación asociación refugio consejo truco "
+    "hábito voluntario donante animal planeta agradecimiento historia norma ley cambio patrocinador vacunación "
+    "prevención situación problema familia barrio memoria pérdida enfermedad cáncer guerra paz aniversario premio "
+    "final partido elección encuesta estudio noticia mensaje errores consejos trucos hábitos horarios resultados "
+    "fotos historias donantes voluntarios animales patrocinadores hambre pobreza muerte amor"
 )
 COUNTED = word_set(
     "taller curso app libro guía evento concierto festival tienda restaurante podcast blog newsletter webinar club "
@@ -43,8 +43,8 @@ KINDS: dict[str, frozenset[str]] = {
     "evento": word_set(
         "taller noche curso concierto festival feria maratón carrera webinar charla exposición mercadillo encuentro "
         "congreso retiro masterclass sesión jornada campamento torneo fiesta gala ruta excursión seminario "
-        "conferencia limpieza estreno espectáculo función recital cata tour degustación proyección debate foro "
-        "simposio desfile hackathon meetup inauguración concurso visita caminata voluntariado certamen"
+        "conferencia estreno espectáculo función recital cata tour degustación proyección debate foro simposio "
+        "desfile hackathon meetup inauguración concurso visita caminata voluntariado certamen"
     ),
     "producto": word_set(
         "zapatilla zapato ropa camiseta vestido abrigo bolso reloj joya anillo collar pendiente gafa lámpara silla "

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import regex
-
 from pipelines import spanish_words as es
 from pipelines.phrases import edges
 from pipelines.spanish_grammar import agrees, gender_and_number, is_adjective, is_infinitive, is_verb
@@ -58,17 +56,20 @@ def find_topic(brief: Brief, clauses: Sequence[Sequence[str]]) -> NounPhrase | N
     if found:
         return max(found, key=lambda phrase: phrase.score)
     denied = {word.casefold() for clause in clauses for word in _denied(clause)}
-    return next(
-        (
-            NounPhrase(tuple(name.split()), is_name=True)
-            for name in sorted(names, key=brief.query.find)
-            if name
-            and not is_verb(name)
-            and name.casefold() not in es.IMPERATIVES
-            and not {word.casefold() for word in name.split()} & denied
-            and not regex.search(r"\d", name)
-        ),
-        None,
+    named = [NounPhrase(tuple(name.split()), is_name=True) for name in sorted(names, key=brief.query.find) if name]
+    keys = [NounPhrase(tuple(keyword.split())) for keyword in brief.keywords if edges(keyword) == keyword]
+    return next((phrase for phrase in (*named, *keys) if _stands_alone(phrase, denied)), None)
+
+
+def _stands_alone(phrase: NounPhrase, denied: set[str]) -> bool:
+    """Whether a name or keyword can be the topic where no noun phrase was found."""
+    first = phrase.words[0].casefold() if phrase.words else ""
+    return (
+        0 < len(phrase.words) <= MAX_TOPIC_WORDS
+        and all(word.replace("-", "").isalpha() and word.casefold() not in denied for word in phrase.words)
+        and is_noun(phrase.words[0])
+        and first not in es.IMPERATIVES | es.ADJECTIVES | GENERIC
+        and not (len(phrase.words) == 1 and not phrase.is_name and is_adjective(first))
     )
 
 
@@ -129,7 +130,8 @@ def _noun_phrases(clause: Sequence[str], place: int, names: set[str]) -> Iterato
             or (verbless and before == "|")
         )
         phrase, end = _read(clause, start, last, verbless=verbless) if anchored else (None, index + 1)
-        if phrase is None or _is_vague(phrase.words):
+        opens_as_verb = index == 0 and words[0] in es.ANNOUNCING and words[1:2] and words[1] in es.DETERMINERS
+        if phrase is None or opens_as_verb or _is_vague(phrase.words):
             index += 1
             continue
         if determiner and determiner != "cada":
@@ -181,7 +183,7 @@ def _read(clause: Sequence[str], start: int, last: int, *, verbless: bool) -> tu
             break
         is_pair = is_pair or (pairs and len(words) == len(head.words))
         words, end = longer, after
-    if len(words) > len(head.words) and _closes(clause, end, last, head):
+    if len(head.words) < len(words) < MAX_TOPIC_WORDS and _closes(clause, end, last, head):
         words, end = [*words, clause[end]], last
     return replace(head, words=tuple(words), is_pair=is_pair), end
 

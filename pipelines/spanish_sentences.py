@@ -32,7 +32,10 @@ def read_clauses(brief: Brief) -> list[list[str]]:
         text = text.lower()
     clauses = [es.TOKEN.findall(clause) for clause in es.CLAUSE_END.split(text)]
     return [
-        ["|" if token[0].isdigit() or token.casefold() in NUMBER_WORDS - {"doble"} else token for token in clause]
+        [
+            "|" if not es.WORD.fullmatch(token) or token.casefold() in NUMBER_WORDS - {"doble"} else token
+            for token in clause
+        ]
         for clause in clauses
         if clause
     ]

@@ -206,13 +206,12 @@ NO_ADJECTIVES = word_set(
 )
 LOAN = regex.compile(r"(?:ing|[bcdfghjkmpqtvx])$|[kw]|sh|th|ee|oo|ck", regex.IGNORECASE)
 TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}\p{N}'\u2019\-&]*|\p{N}\S*")
+WORD = regex.compile(r"[^\p{N}]+")
 CLAUSE_END = regex.compile(r"[.!?¡¿…:;,()\[\]{}<>|\"“”«»\u2014\u2013*_~\p{Emoji_Presentation}]+|\s[-/]\s")
 QUOTED = regex.compile(r"[\"“«][^\"”»]*[\"”»]")
 SENTENCE_END = regex.compile(r"[.!?…]+\s")
 SENTENCE = regex.compile(r"([^.!?…]+)([.!?…]+|$)(?=\s|$)")
-INFINITIVE = regex.compile(
-    r"[^áéíóú\W]+[aei]r|[^áéíóú\W]{3,}[aei]r(?:l[aeo]s?|se|te|me|nos)|\p{L}+ír", regex.IGNORECASE
-)
+INFINITIVE = regex.compile(r"[^áéíóú\W]+[aei]r|[^áéíóú\W]{3,}[aei]r(?:l[aeo]s?|se|te|me)|\p{L}+ír", regex.IGNORECASE)
 NO_DENIAL = regex.compile(
     r"\bno (?:te |lo |la |se |os )*(?:pierdas?|pierdan|dudes?|olvides?|pierda|olvide|esperes?|solo|sólo)\b"
 )
