@@ -168,9 +168,9 @@ def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, ful
             named["about"] = f"the {full}" if fresh else named["topics"]
     if person:
         return {"headline": named["headline"]}
-    if determiner in OWN:
+    if "the_topic" in filled and determiner in OWN:
         named["ours"] = filled["the_topic"]
-    if determiner in DEFINITE or kind == "name":
+    if "the_topic" in filled and (determiner in DEFINITE or kind == "name"):
         named["known"] = filled["the_topic"]
     return named | _typed_slots(phrase, filled.get("a_topic"))
 
