@@ -153,7 +153,7 @@ def _write_from(queries: Sequence[str], options: argparse.Namespace) -> None:
         prompts.append(condition(frame, affect))
         values.append(_values(query, analysis))
     for query, frame, slots in zip(queries, write(model, tokenizer, prompts, options.seed), values, strict=True):
-        text = SLOT.sub(lambda slot, slots=slots: slots.get(slot[0], slot[0]), frame).strip()
+        text = "".join(slots.get(part, part) for part in re.split(f"({SLOT.pattern})", frame))
         print(json.dumps({"query": query, "text": " ".join(text.split())}, ensure_ascii=False))
 
 

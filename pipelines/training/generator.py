@@ -168,7 +168,7 @@ def train(
                 margin = mean[pairs[:, 1]] - mean[pairs[:, 0]]
                 pair_loss = torch.nn.functional.softplus(-PAIR_SHARPNESS * margin).mean()
             optimizer.zero_grad(set_to_none=True)
-            (loss + PAIR_WEIGHT * pair_loss).backward()
+            torch.autograd.backward(loss + PAIR_WEIGHT * pair_loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             tokens = int(real.sum())
