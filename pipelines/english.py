@@ -108,6 +108,8 @@ def _score(phrase: NounPhrase, tokens: tuple[Token, ...], keywords: list[str]) -
     score = 1.0 + 0.6 * (phrase.start == 0) + 0.3 * min(len(phrase.core), 3) - 0.02 * phrase.start
     score += 1.0 * phrase.whole + 0.8 * (phrase.determiner in OWN) + 0.4 * (phrase.kind != "unknown")
     score += 1.2 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
+    score -= 0.6 * (phrase.kind == "name" and phrase.before in WORDS["prepositions"])
+    score -= 1.5 * (phrase.determiner in {"a", "an"} and len(phrase.core) == 1 and tag(phrase.before) in {"VBD", "VBN"})
     score -= 0.8 * (_is_person(phrase) and len(phrase.core) == 1)
     padded = f" {text} "
     ranks = [rank for rank, keyword in enumerate(keywords) if f" {keyword} " in padded]
@@ -124,7 +126,9 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
     filled = {"topic": topic, "Topic": capitalized(topic)}
     if determiner in DEFINITE:
         filled["the_topic"] = f"{determiner} {full}"
-    elif not determiner and (_is_event(phrase) or (kind == "mass" and phrase.tail.startswith("of "))):
+    elif not determiner and (
+        (_is_event(phrase) and kind != "plural") or (kind == "mass" and phrase.tail.startswith("of "))
+    ):
         filled["the_topic"] = f"the {full}"
     elif not determiner and kind in {"plural", "mass", "name"}:
         filled["the_topic"] = full if kind == "plural" else topic
@@ -149,7 +153,7 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
 def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, full: str) -> dict[str, str]:
     """Return the slots for what kind of thing the topic is; `full` is the topic with "new" before it."""
     topic, kind, person, event = phrase.text, phrase.kind, _is_person(phrase), _is_event(phrase)
-    fresh = not determiner and kind == "count" and FRESH.search(phrase.new)
+    fresh = determiner in {"", "the"} and kind == "count" and FRESH.search(phrase.new)
     named: dict[str, str] = {}
     if kind in {"plural", "mass"}:
         named["topics"] = filled.get("the_topic", topic) if phrase.tail.startswith("of ") else topic

@@ -113,7 +113,13 @@ def roles(tokens: tuple[Token, ...]) -> tuple[Role, ...]:
         else:
             found.append(_role(token, before, found[-1] if before else None, after))
         noun_before = place and not token.breaks and found[-2] == "n"
-        if found[-1] == "a" and noun_before and (after is None or _closes(after)) and is_known_noun(token.lower):
+        if (
+            found[-1] == "a"
+            and noun_before
+            and not after_be
+            and (after is None or _closes(after))
+            and is_known_noun(token.lower)
+        ):
             found[-1] = "n"
     return tuple(found)
 
@@ -154,7 +160,9 @@ def _closed_role(word: str, before: Token | None, after: Token | None) -> Role |
         return "n"
     if word == "early" and after is not None and after.lower == "bird":
         return "a"
-    ordered = before is not None and before.lower in WORDS["imperatives"] and word.endswith("ing") and tag(word) != "NN"
+    acts = word.endswith("ing") and tag(word) != "NN"
+    ordered = acts and before is not None and before.lower in WORDS["imperatives"]
+    ordered = ordered or (acts and after is not None and after.lower in WORDS["determiners"])
     closed = word in CLOSED or CONTRACTION.search(word) or (DIGIT.search(word) and word not in WORDS["mass"])
     return "x" if ordered or closed else None
 
@@ -177,7 +185,8 @@ def _is_verb_here(token: Token, before: Token | None, role_before: Role | None, 
     """Whether a word that can be a verb is one, by what stands before and after it, and by agreement."""
     word, commonest = token.lower, tag(token.lower)
     if before is None:
-        return commonest in {"VB", "VBP", "VBZ", "VBD"}
+        modifies = after is not None and tag(after.lower).startswith("NN") and is_known_noun(word)
+        return commonest in {"VB", "VBP", "VBZ", "VBD"} and (not modifies or word in WORDS["imperatives"])
     if before.lower in WORDS["subjects"]:
         return commonest != "VBG"
     if role_before != "n":
@@ -194,7 +203,8 @@ def _participle(word: str, commonest: str, role_before: Role | None, after: Toke
     determined = after is not None and after.lower in WORDS["determiners"]
     follows = after is not None and not determined and not _closes(after)
     if commonest == "VBG":
-        if word in WORDS["gerund_verbs"] or role_before == "x" or (role_before is None and determined):
+        acts = word in WORDS["gerund_verbs"] and role_before != "n"
+        if acts or role_before == "x" or (role_before is None and determined):
             return "x"
         return "a" if follows else "n"
     return "a" if follows and role_before not in {"n", "x"} else "x"
@@ -243,9 +253,10 @@ def _phrase_at(tokens: Sequence[Token], found: Sequence[Role], place: int) -> tu
     words = tokens[first:last]
     prepositions = TAIL_PREPOSITIONS if tokens[start].breaks else CLOSE_PREPOSITIONS
     tail_end = _tail_end(tokens, found, last, MAX_WORDS - len(words), prepositions)
-    new = " ".join(token.text for token in tokens[place:first]) if "q" not in found[place:first] else ""
+    counted = "q" in found[place:first]
+    new = "" if counted else " ".join(token.text for token in tokens[place:first])
     return NounPhrase(
-        determiner=determiner,
+        determiner="" if counted and determiner == "the" else determiner,
         new=new,
         core=tuple(token.text for token in words),
         tail=" ".join(token.text for token in tokens[last:tail_end]),
@@ -285,5 +296,5 @@ BE = frozenset({"am", "is", "are", "was", "were", "be", "been"})
 NAMED_DAYS = frozenset({("black", "friday"), ("cyber", "monday"), ("giving", "tuesday"), ("good", "friday")})
 # What belongs to a noun wherever it stands, and what does where the phrase opens its clause.
 CLOSE_PREPOSITIONS = frozenset({"for", "of"})
-TAIL_PREPOSITIONS = CLOSE_PREPOSITIONS | {"in", "on", "at", "about", "with", "from"}
+TAIL_PREPOSITIONS = CLOSE_PREPOSITIONS | {"in", "on", "at", "with", "from"}
 MONTHS = frozenset({"march", "may", "spring", "summer", "autumn", "fall", "winter"})

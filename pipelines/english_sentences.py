@@ -51,6 +51,8 @@ def statement(sentence: str) -> str | None:
         return None
     if sentence.endswith(("?", ":", ",", ";")) or MARKS.search(sentence) or tokens[0].lower in WORDS["dangling"]:
         return None
+    if is_verb(tokens[0].lower) and tokens[1].lower in WORDS["determiners"]:
+        return None  # "Lower your bill"
     found = roles(tokens)
     verb = next((at for at, token in enumerate(tokens) if at and found[at] == "x" and _is_finite(token)), None)
     subject = found[0] in {"d", "a", "n", "q"} or tokens[0].lower in {"we", "you"}
@@ -60,10 +62,10 @@ def statement(sentence: str) -> str | None:
 
 
 def _is_finite(token: Token) -> bool:
+    """Whether a word can be the verb of a statement; "delivered" may be a participle."""
     form = tag(token.lower)
-    return (
-        token.lower in WORDS["finite"] or form.startswith("VB") or (is_verb(token.lower) and form[:2] in {"JJ", "NN"})
-    )
+    plain = form in {"VB", "VBP", "VBZ", "VBD"} and not token.lower.endswith("ed")
+    return token.lower in WORDS["finite"] or plain or (is_verb(token.lower) and form[:2] in {"JJ", "NN"})
 
 
 def moment_of(sentence: str) -> str | None:

@@ -34,8 +34,8 @@ def _textblob() -> Any:
 @lru_cache(maxsize=1)
 def _tags() -> dict[str, str]:
     """Read the commonest Penn Treebank tag of 94,000 words."""
-    lexicon = _textblob().lexicon
-    return {word: lexicon[word] for word in lexicon}
+    lines = Path(_textblob().__file__).with_name("en-lexicon.txt").read_text(encoding="utf-8").splitlines()
+    return {word: tag for line in lines if line and not line.startswith(";;;") for word, tag in [line.split()[:2]]}
 
 
 @lru_cache(maxsize=1)
@@ -117,7 +117,7 @@ def kind_of(head: str, *, name: bool) -> Kind:  # noqa: PLR0911  # one rule, one
         return "name"
     if word in WORDS["plural"] or tag(word) == "NNS" or singular(word):
         return "plural"
-    if last in WORDS["count"]:
+    if last in WORDS["count"] or any(last in WORDS[things] for things in ("contents", "products", "venues", "experts")):
         return "count"
     if UNSURE.search(word) or word not in _wordnet()[0]:
         return "mass" if MASS_ENDING.search(word) else "unknown"

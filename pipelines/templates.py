@@ -139,14 +139,16 @@ def _ranked(
     """Return frames by how well they fit, best first, those that fit as well together.
 
     What comes first weighs more than all that follows it: the objective (the first that was asked for before the
-    others), whether the frame says something about the topic or only names it, intent, tone, its proven record.
+    others), whether the frame carries the author's message, is about the topic or only names it, the intent unless
+    that is "other", the tone, its proven record.
     """
 
     def fit(template: Template) -> tuple[int, int, bool, bool, float]:
         asked = template.objective in objectives
         rank = len(objectives) - objectives.index(template.objective) if asked else 0
+        said = template.intent == intent != "other"
         record = template.success_lower_bound or 0.0
-        return rank, _weight(template.content), template.intent == intent, template.tone == tone, record
+        return rank, _weight(template.content), said, template.tone == tone, record
 
     mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
     return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))

@@ -98,10 +98,10 @@ def test_where_the_brief_fills_no_frame_nothing_is_written(brief: Brief) -> None
 
 
 def test_a_frame_that_repeats_the_query_is_not_used() -> None:
-    long = Brief(query="AI tools for small businesses save time and money", language="en", keywords=("AI tools",))
-    copy = template(content="{topic} save time and money")
-    assert realise(replace(long, templates=(copy,))) == []
-    assert realise(replace(long, templates=(template(content="{topic} save money"),)))
+    query = "AI tools save time and money every day"
+    brief = Brief(query=query, language="en", keywords=("AI tools",))
+    assert realise(replace(brief, templates=(template(content="{topic} save time and money every day"),))) == []
+    assert realise(replace(brief, templates=(template(content="{topic} save money"),)))
 
 
 def test_alternatives_and_optional_parts_are_counted_and_written() -> None:
@@ -161,7 +161,7 @@ def test_english_has_sixty_frames_that_cover_every_use() -> None:
 
 
 def test_there_is_a_frame_for_any_topic_in_every_objective_and_tone() -> None:
-    brief = Brief(query="Retention", language="en", keywords=("retention",), n=20)
+    brief = Brief(query="Perception", language="en", keywords=("perception",), n=20)
     for objective, tone in product(get_args(Objective), get_args(Tone)):
         names = {proposal.template for proposal in realise(replace(brief, objectives=(objective,), tone=tone))}
         assert any(one.name in names for one in bundled() if (one.objective, one.tone) == (objective, tone))
@@ -182,6 +182,11 @@ def test_a_bundled_frame_states_nothing_and_pleads_for_nothing(frame: Template) 
         assert len(written) < 240
 
 
+@pytest.fixture(scope="module")
+def analyzer() -> QueryAnalyzer:
+    return QueryAnalyzer()
+
+
 def briefs(query: str, analyzer: QueryAnalyzer) -> list[Brief]:
     (analysis,) = analyzer.analyze([query], ["en"])
     keywords = tuple(keyword.text for keyword in analysis.keywords or ())
@@ -189,8 +194,7 @@ def briefs(query: str, analyzer: QueryAnalyzer) -> list[Brief]:
     return [replace(plain, objectives=(one,), seed=seed) for seed, one in enumerate(get_args(Objective))]
 
 
-def test_what_is_written_is_distinct_valid_and_invents_nothing() -> None:
-    analyzer = QueryAnalyzer()
+def test_what_is_written_is_distinct_valid_and_invents_nothing(analyzer: QueryAnalyzer) -> None:
     for query in QUERIES:
         for brief in briefs(query, analyzer):
             texts = [proposal.text for proposal in realise(brief)]
@@ -220,8 +224,7 @@ def test_one_seed_gives_one_answer_and_another_seed_another() -> None:
     assert len(answers) > 8
 
 
-def test_the_message_of_the_query_comes_first() -> None:
-    analyzer = QueryAnalyzer()
+def test_the_message_of_the_query_comes_first(analyzer: QueryAnalyzer) -> None:
     for brief in briefs(QUERIES[0], analyzer):
         assert re.search(r"Pre-orders open on Monday|[Nn]ext week", realise(brief)[0].text)
 
