@@ -201,7 +201,7 @@ def _is_verb_here(token: Token, before: Token | None, role_before: Role | None, 
 
 def _participle(word: str, commonest: str, role_before: Role | None, after: Token | None) -> Role:
     determined = after is not None and after.lower in WORDS["determiners"]
-    follows = after is not None and not determined and not _closes(after)
+    follows = after is not None and not _closes(after)
     if commonest == "VBG":
         acts = word in WORDS["gerund_verbs"] and role_before != "n"
         if acts or role_before == "x" or (role_before is None and determined):

@@ -18,8 +18,10 @@ def action_of(sentence: str) -> str | None:
     """
     match = HOW.search(sentence)
     phrase = OWN_WORD.sub("your", edges(match["action"] if match else sentence))
+    if not 0 < phrase.count(" ") < MAX_WORDS or MARKS.search(phrase):
+        return None
     tokens = words_of(phrase)
-    if not 2 <= len(tokens) <= MAX_WORDS or any(token.breaks for token in tokens[1:]) or MARKS.search(phrase):
+    if not 2 <= len(tokens) <= MAX_WORDS or any(token.breaks for token in tokens[1:]):
         return None
     if any(token.lower in WORDS["first_person"] or is_negation(token.lower) for token in tokens):
         return None
@@ -46,6 +48,8 @@ def gerund(verb: str) -> str:
 def statement(sentence: str) -> str | None:
     """Return a sentence of three to six words that states something and can stand alone, with a period."""
     sentence = one_line(sentence)
+    if not 1 < sentence.count(" ") < MAX_WORDS:
+        return None
     tokens = words_of(sentence)
     if not 3 <= len(tokens) <= MAX_WORDS or any(token.breaks for token in tokens[1:]):
         return None
