@@ -18,7 +18,18 @@ from pipelines.english_sentences import (
     is_past,
     is_price,
     moment_of,
-    statement,
+)
+from pipelines.english_statements import (
+    ASIDE,
+    HOW_TO,
+    KINDS,
+    finished,
+    kind_of_message,
+    question,
+    restored,
+    statements,
+    title,
+    wondering,
 )
 from pipelines.english_words import WORDS, plural_of, singular, tag
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
@@ -30,13 +41,13 @@ SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
     "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
-    "action", "their_action", "fact", "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
+    "action", "their_action", "doing", "Doing", "question", "wonder", "also", *KINDS, "news", "fact", "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
 MAX_TOPIC_CHARACTERS = 60
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
-CAPITALIZED = frozenset({"the_topic", "a_topic", "event", "headline", "products", "field", "when"})
+CAPITALIZED = frozenset({"doing", "the_topic", "a_topic", "event", "headline", "products", "field", "when"})
 OWN = frozenset({"our", "my"})
 DEFINITE = OWN | {"the", "this", "these"}
 SOMEBODY_ELSES = frozenset({"their", "his", "her", "its", "that", "those"})
@@ -72,6 +83,10 @@ def slots(brief: Brief) -> dict[str, str]:
         if announced and (when := moment_of(sentence)):
             filled["when"] = when
     filled |= _sentence_slots(brief, filled.get("topic", ""))
+    filled |= _message_slots(brief)
+    if found and PRIVATE.search(filled["topic"]):
+        for name in ("about", "topics", "headline", "product", "products"):
+            filled.pop(name, None)
     filled |= I if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE
     own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
     if own:
@@ -201,19 +216,44 @@ def _is_person(phrase: NounPhrase, *, experts: bool = False) -> bool:
 
 
 def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
-    """Return {action} with the slots that it fills better than the topic does, and {fact}."""
+    """Return {action} with the slots that it fills better than the topic does."""
     filled: dict[str, str] = {}
-    sentences = SENTENCE.split(brief.query[:MAX_READ_CHARACTERS])
-    action = next(filter(None, map(action_of, sentences)), None)
+    action = next(filter(None, map(action_of, SENTENCE.split(brief.query[:MAX_READ_CHARACTERS]))), None)
     if action:
         verb, _, rest = action.partition(" ")
-        doing = f"{gerund(verb)} {rest}"
+        doing = restored(f"{gerund(verb)} {rest}")
+        action = restored(action)
         filled |= {"action": action, "their_action": regex.sub(r"\byour\b", "their", action)}
-        filled |= dict.fromkeys(("field", "headline", "about"), doing)
+        filled |= dict.fromkeys(("field", "headline", "about", "doing"), doing)
         if topic not in action or not topic:
             filled["topics"] = doing
-    facts = sorted(filter(None, map(statement, sentences)), key=lambda fact: bool(topic) and topic in fact)
-    return filled | {"fact": facts[0]} if facts else filled
+    return filled
+
+
+def _message_slots(brief: Brief) -> dict[str, str]:
+    """Return the author's own statement, a second one, their question and what kind of message it is."""
+    query, entities = brief.query[:MAX_READ_CHARACTERS], brief.entities
+    if HOW_TO.match(query):
+        return {}
+    filled: dict[str, str] = {}
+    asked = question(query, entities)
+    if asked:
+        filled["question"] = asked
+    kind = kind_of_message(query, brief.objectives)
+    said = statements(query, entities)
+    if not said and not asked and (headline := title(query, entities)):
+        said = [finished(headline)]
+    if said:
+        aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
+        said = [text.replace(ASIDE, aside) for text in said]
+        filled["fact"] = said[0]
+        if not asked:
+            filled[kind] = said[0]
+        if others := [text for text in said[1:] if not text.endswith("!")]:
+            filled["also"] = others[0]
+    if kind == "opinion" and (asked_so := wondering(query, entities)):
+        filled["wonder"] = asked_so
+    return filled
 
 
 def article(phrase: str) -> str:
@@ -230,5 +270,10 @@ AN = regex.compile(
     r"(?!one\b|once\b|eu|ewe\b)[aeio]|u(?!ni(?![nmd])|s[aeiu]|t[ei]|bi|ra|ro|ku|ke|fo)|hono|hones|hour|heir|herb"
 )
 FRESH = regex.compile(r"^(?:new|brand-new|latest|upcoming|first)\b")
+ASIDES = {"witty": "for the record", "formal": "as announced"}
+# What belongs to somebody's life, and is nothing to ask strangers about.
+PRIVATE = regex.compile(
+    r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b", regex.I
+)
 FIRST_SINGULAR = regex.compile(r"\b(?:I|I'm|[Mm]y|me)\b")
 FIRST_PLURAL = regex.compile(r"\b(?:we|our|us|we're)\b", regex.IGNORECASE)

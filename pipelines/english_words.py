@@ -24,6 +24,7 @@ WORDS: dict[str, frozenset[str]] = {
     name: frozenset(words.split())
     for name, words in json.loads(Path(__file__).with_name("english_words.json").read_text(encoding="utf-8")).items()
 }
+MIN_NAME = 3
 CLOSED = WORDS["pronouns"] | WORDS["auxiliaries"] | WORDS["others"] | NEGATIONS | NUMBER_WORDS | DAYS
 
 
@@ -143,6 +144,19 @@ def is_common(word: str, lower: str) -> bool:
         lower in _tags() or is_verb(lower) or lower in _wordnet()[0] or singular(lower) in _wordnet()[0] or "-" in lower
     )
     return known and not proper
+
+
+@lru_cache(maxsize=8192)
+def is_proper(word: str) -> bool:
+    """Whether a word in lower case is only known as a name: berlin, yorkshire."""
+    return (
+        _tags().get(word.capitalize(), "").startswith("NNP")
+        and word not in _tags()
+        and not is_verb(word)
+        and len(word) > MIN_NAME
+        and not word.endswith(("house", "shop", "nut", "nuts", "keeper", "book"))
+        and not is_closed(word)
+    )
 
 
 # Abstract nouns by their ending: some are counted, some are not.

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pipelines.facts import DAYS, NUMBER_WORDS
 from pipelines.tweets import FORBIDDEN, fitting_length, weighted_length
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ LABELS = {"URL": "url", "MENTION": "handle", "MONEY": "price", "PERCENT": "perce
 NAME_LABELS = ("PERSON", "ORG", "NAME")
 HASHTAG_CHARACTERS = 30
 EDGES = " .,;:!?¡¿…-\u2013\u2014|/\\\"'“”«»()[]{}<>*~_`"
+UNCOUNTED = NUMBER_WORDS | DAYS | {"one", "first", "second", "third", "thousandth", "midnight"}
 WORD = re.compile(r"[^\W_]+(?:['\u2019\-][^\W_]+)*")
 
 
@@ -82,7 +84,7 @@ def without_entities(text: str, entities: Iterable[Entity], labels: Collection[s
 def longest_copied_run(text: str, query: str, entities: Iterable[Entity] = ()) -> int:
     """Return how many consecutive words of the query a text repeats at most, in any case.
 
-    Words of entities (links, handles, names, dates, amounts) do not count, neither do they end a run.
+    Words of entities (links, handles, names, dates, amounts), numbers and days do not count, neither do they end a run.
     """
     aside = tuple(sorted({entity.text.casefold() for entity in entities}, key=len, reverse=True))
     known, source = _query_words(query, aside)
@@ -99,7 +101,7 @@ def _words(text: str, aside: tuple[str, ...]) -> list[str]:
     text = text.casefold()
     for entity in aside:
         text = text.replace(entity, " ")
-    return WORD.findall(text)
+    return [word for word in WORD.findall(text) if not (word[0].isdigit() or word in UNCOUNTED or word.rstrip("s") in DAYS)]
 
 
 @lru_cache(maxsize=256)

@@ -31,11 +31,13 @@ GRAMMARS: dict[Language, ModuleType] = {"en": english, "es": spanish}
 MAX_VARIANTS = 4_096
 MAX_DEPTH = 8
 MAX_COPIED_WORDS = 6
+# The weight of a frame that carries the author's message.
+MESSAGE = 2
 # Slots that carry the author's message, and slots that say nothing about it.
 # fmt: off
 MESSAGE_SLOTS = frozenset({
     "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
-    "gracias",
+    "gracias", "question", "wonder", "also", "doing", "Doing", "action", *english.KINDS, "news",
 })
 LABEL_SLOTS = frozenset({
     "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",
@@ -152,12 +154,13 @@ def _ranked(
     that is "other", the tone, its proven record.
     """
 
-    def fit(template: Template) -> tuple[int, int, bool, bool, float]:
+    def fit(template: Template) -> tuple[bool, int, int, bool, bool, float]:
         asked = template.objective in objectives
         rank = len(objectives) - objectives.index(template.objective) if asked else 0
         said = template.intent == intent != "other"
         record = template.success_lower_bound or 0.0
-        return rank, _weight(template.content), said, template.tone == tone, record
+        weight = _weight(template.content)
+        return weight == MESSAGE, rank, weight, said, template.tone == tone, record
 
     mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
     return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
@@ -169,6 +172,7 @@ def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Br
         length = weighted_length(text)
         if (
             text not in found
+            and text.casefold().rstrip(".!") != brief.query.casefold().rstrip(".!")
             and length <= MAX_WEIGHTED_LENGTH
             and is_postable(text)
             and longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
@@ -191,7 +195,7 @@ def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str
 def _weight(content: str) -> int:
     """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
     names = {part.name for part in _required(parse(content)) if isinstance(part, Slot)}
-    return 2 if names & MESSAGE_SLOTS else int(not names <= LABEL_SLOTS)
+    return MESSAGE if names & MESSAGE_SLOTS else int(not names <= LABEL_SLOTS)
 
 
 def _required(parts: Parts) -> Iterator[str | Slot]:
