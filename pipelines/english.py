@@ -24,7 +24,11 @@ from pipelines.english_statements import (
     HOW_TO,
     KINDS,
     finished,
+    has_verb,
+    is_call,
+    is_weak,
     kind_of_message,
+    lowered,
     question,
     restored,
     statements,
@@ -37,11 +41,12 @@ from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line,
 if TYPE_CHECKING:
     from pipelines.records import Brief
 
+KIND_SLOTS = frozenset(f"{kind}{form}" for kind in (*KINDS, "call", "share") for form in ("", "_line"))
 SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
     "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
-    "action", "their_action", "doing", "Doing", "question", "wonder", "also", *KINDS, "news", "fact", "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
+    "action", "their_action", "doing", "Doing", "question", "wonder", "also", "fact", "question_line", *KIND_SLOTS, "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
@@ -83,7 +88,10 @@ def slots(brief: Brief) -> dict[str, str]:
         if announced and (when := moment_of(sentence)):
             filled["when"] = when
     filled |= _sentence_slots(brief, filled.get("topic", ""))
-    filled |= _message_slots(brief)
+    message = _message_slots(brief)
+    if message:
+        filled = {name: value for name, value in filled.items() if name not in {"action", "their_action", "doing"}}
+    filled |= message
     if found and PRIVATE.search(filled["topic"]):
         for name in ("about", "topics", "headline", "product", "products"):
             filled.pop(name, None)
@@ -239,16 +247,24 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     asked = question(query, entities)
     if asked:
         filled["question"] = asked
+        if ":" not in asked:
+            filled["question_line"] = asked
     kind = kind_of_message(query, brief.objectives)
     said = statements(query, entities)
     if not said and not asked and (headline := title(query, entities)):
         said = [finished(headline)]
+    if said and (is_weak(said[0]) or (asked and said[0] in asked)):
+        said = []
     if said:
         aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
         said = [text.replace(ASIDE, aside) for text in said]
         filled["fact"] = said[0]
         if not asked:
+            if kind in {"news", "story", "opinion"} and is_call(said[0]):
+                kind = "share" if SHARES.match(said[0]) else "call"
             filled[kind] = said[0]
+            if ":" not in said[0] and "?" not in said[0]:
+                filled[f"{kind}_line"] = said[0] if has_verb(said[0]) else lowered(said[0])
         if others := [text for text in said[1:] if not text.endswith("!")]:
             filled["also"] = others[0]
     if kind == "opinion" and (asked_so := wondering(query, entities)):
@@ -270,6 +286,7 @@ AN = regex.compile(
     r"(?!one\b|once\b|eu|ewe\b)[aeio]|u(?!ni(?![nmd])|s[aeiu]|t[ei]|bi|ra|ro|ku|ke|fo)|hono|hones|hour|heir|herb"
 )
 FRESH = regex.compile(r"^(?:new|brand-new|latest|upcoming|first)\b")
+SHARES = regex.compile(r"(?:show|finish|tell|share|describe|name|complete)\b", regex.I)
 ASIDES = {"witty": "for the record", "formal": "as announced"}
 # What belongs to somebody's life, and is nothing to ask strangers about.
 PRIVATE = regex.compile(

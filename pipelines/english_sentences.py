@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import regex
 
-from pipelines.english_phrases import Token, roles, words_of
+from pipelines.english_phrases import words_of
 from pipelines.english_words import CLOSED, WORDS, is_verb, tag
-from pipelines.phrases import capitalized, edges, one_line
+from pipelines.phrases import edges, one_line
 
 MAX_WORDS = 6
 
@@ -18,6 +18,8 @@ def action_of(sentence: str) -> str | None:
     """
     match = HOW.search(sentence)
     phrase = OWN_WORD.sub("your", edges(match["action"] if match else sentence))
+    if match and phrase.count(" ") >= MAX_WORDS - 1 and (shorter := TRAILING.match(phrase)):
+        phrase = shorter[1]
     if not 0 < phrase.count(" ") < MAX_WORDS or MARKS.search(phrase):
         return None
     tokens = words_of(phrase)
@@ -26,7 +28,7 @@ def action_of(sentence: str) -> str | None:
     if any(token.lower in WORDS["first_person"] or is_negation(token.lower) for token in tokens):
         return None
     first, second = tokens[0].lower, tokens[1].lower
-    if not is_verb(first) or first in CLOSED or tag(first) not in {"VB", "VBP", "NN", "JJ"}:
+    if not is_verb(first) or first in CLOSED or (not match and tag(first) not in {"VB", "VBP", "NN", "JJ"}):
         return None
     orders = first in WORDS["imperatives"] or (
         (first in WORDS["maybe_imperatives"] or tag(first) == "VB") and second in WORDS["determiners"]
@@ -43,33 +45,6 @@ def gerund(verb: str) -> str:
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and verb != "be":
         return f"{verb[:-1]}ing"
     return f"{verb}{verb[-1]}ing" if DOUBLED.search(verb) else f"{verb}ing"
-
-
-def statement(sentence: str) -> str | None:
-    """Return a sentence of three to six words that states something and can stand alone, with a period."""
-    sentence = one_line(sentence)
-    if not 1 < sentence.count(" ") < MAX_WORDS:
-        return None
-    tokens = words_of(sentence)
-    if not 3 <= len(tokens) <= MAX_WORDS or any(token.breaks for token in tokens[1:]):
-        return None
-    if sentence.endswith(("?", ":", ",", ";")) or MARKS.search(sentence) or tokens[0].lower in WORDS["dangling"]:
-        return None
-    if is_verb(tokens[0].lower) and tokens[1].lower in WORDS["determiners"]:
-        return None  # "Lower your bill"
-    found = roles(tokens)
-    verb = next((at for at, token in enumerate(tokens) if at and found[at] == "x" and _is_finite(token)), None)
-    subject = found[0] in {"d", "a", "n", "q"} or tokens[0].lower in {"we", "you"}
-    if not subject or verb is None or any(is_negation(token.lower) for token in tokens):
-        return None
-    return capitalized(edges(sentence)) + "." if verb < len(tokens) - 1 else None
-
-
-def _is_finite(token: Token) -> bool:
-    """Whether a word can be the verb of a statement; "delivered" may be a participle."""
-    form = tag(token.lower)
-    plain = form in {"VB", "VBP", "VBZ", "VBD"} and not token.lower.endswith("ed")
-    return token.lower in WORDS["finite"] or plain or (is_verb(token.lower) and form[:2] in {"JJ", "NN"})
 
 
 def moment_of(sentence: str) -> str | None:
@@ -128,6 +103,8 @@ HIRING = regex.compile(
     regex.IGNORECASE,
 )
 SENTENCE = regex.compile(r"(?<=[.!?…])\s+|\n+")
+# "clean suede shoes" of "clean suede shoes with stuff you have at home"
+TRAILING = regex.compile(r"(\w+(?: [\w\-]+){1,4}?) (?:with|without|for|in|on|at|from|when|because|if|before) ")
 OWN_WORD = regex.compile(r"\b(?:my|our)\b", regex.IGNORECASE)
 MARKS = regex.compile(r"[#@$%|{}<>]|://|\.\w")
 # One syllable, one vowel, one consonant: plan, cut, run; and some that are stressed at their end.

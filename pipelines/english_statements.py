@@ -13,7 +13,7 @@ import regex
 
 from pipelines.english_phrases import WORD, Role, Token, roles, words_of
 from pipelines.english_sentences import is_negation
-from pipelines.english_words import WORDS, is_proper, is_verb, singular, tag
+from pipelines.english_words import WORDS, is_common, is_proper, is_verb, singular, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized, longest_copied_run, one_line
 from pipelines.records import Entity
@@ -34,6 +34,7 @@ def sentences(query: str, entities: Entities) -> tuple[str, ...]:
     for entity in entities:
         if entity.label in {"HASHTAG", "EMOJI", "URL"}:
             query = query.replace(entity.text, {"URL": LINK, "EMOJI": "\n"}.get(entity.label, " "))
+    query = regex.sub(r"^thank (?=the|our)", "thank you to ", query, flags=regex.I)
     parts: list[str] = []
     for part in SENTENCE.split(query):
         text, linked, _ = one_line(part).partition(LINK.strip())
@@ -58,7 +59,7 @@ def statements(query: str, entities: Entities) -> list[str]:
             continue
         for rank, text in enumerate(_clauses(sentence, query, entities)):
             value = 1.0 * (place == 0) - 1.0 * (len(text.split()) < MIN_WORDS) - 0.8 * bool(WEAK.match(text)) - 0.2 * place - 0.5 * rank
-            value += 0.5 * bool(HARD.search(text)) + 0.3 * (rank == 0) - 1.2 * (not _has_verb(text))
+            value += 0.5 * bool(HARD.search(text)) + 0.3 * (rank == 0) - 1.2 * (not has_verb(text))
             found.append((value, text))
     texts = [text for _, text in sorted(found, key=lambda item: -item[0])]
     return [text for place, text in enumerate(texts) if not any(_within(text, other) for other in texts[:place])]
@@ -75,7 +76,8 @@ def _within(text: str, other: str) -> bool:
     return text.rstrip(EDGES).lower() in other.lower() or other.rstrip(EDGES).lower() in text.lower()
 
 
-def _has_verb(text: str) -> bool:
+def has_verb(text: str) -> bool:
+    """Whether a text is a sentence rather than a headline."""
     tokens = words_of(text)
     return _verb_at(tokens, roles(tokens)) is not None or _is_call(tokens)
 
@@ -106,37 +108,48 @@ def _shortened(text: str, query: str, entities: Entities, *, follows: bool = Fal
         return None
     if follows and any(token.lower in QUESTION_WORDS | {"that"} for token in tokens[:verb]):
         return None
-    for stop in range(len(tokens), 1, -1):
-        end = len(text) if stop == len(tokens) else SIGN.match(text, spans[stop - 1].end()).end()  # type: ignore[union-attr]
+    parts = [text]
+    for stop in range(len(tokens) - 1, 1, -1):
+        end = SIGN.match(text, spans[stop - 1].end()).end()  # type: ignore[union-attr]  # it matches nothing, too
         part = text[:end].rstrip(" ,;:(-\u2013\u2014")
-        if not fits(part, query, entities) or UNBALANCED(part):
-            continue
-        if stop == len(tokens) or _may_stop(tokens, found, spans, text, stop, verb, call=call):
-            return finished(part)
-    return None if follows else _broken(text, tokens, spans, found, verb, query, entities)
-
-
-def _broken(  # noqa: PLR0913
-    text: str,
-    tokens: Sequence[Token],
-    spans: Sequence[regex.Match[str]],
-    found: Sequence[Role],
-    verb: int | None,
-    query: str,
-    entities: Entities,
-) -> str | None:
-    """Return a long statement whole, in other words or in another order, where that copies no long run."""
-    words = {token.lower for token in tokens}
-    if verb is None or LINKED.search(text) or words & {"he", "she", "they", "it"}:
+        if not unbalanced(part) and _may_stop(tokens, found, spans, text, stop, verb, call=call):
+            parts.append(part)
+    for form in (form for part in parts for form in (part, *reworded(part, query, entities))):
+        if fits(form, query, entities):
+            return finished(form)
+    if follows or verb is None:
         return None
-    forms = [CONTRACTED.sub(lambda match: CONTRACTIONS[match[0].lower()], text), ADVERB.sub("", text)]
+    return next((finished(form) for part in parts for form in _broken(part, query, entities)), None)
+
+
+def reworded(text: str, query: str, entities: Entities) -> Iterator[str]:
+    """Yield a long text with a word or a few in other words that mean the same."""
+    if longest_copied_run(text, query, entities) <= MAX_COUNTED or ADDRESSED.search(text):
+        return
+    every = text
+    for pattern, instead in SWAPS:
+        changed = pattern.sub(instead, text, count=1)
+        every = pattern.sub(instead, every, count=1)
+        if changed != text:
+            yield changed
+    yield every
+
+
+def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
+    """Yield a statement in another order, or with an aside in it."""
+    tokens = words_of(text)
+    found, spans = roles(tokens), list(WORD.finditer(text))
+    verb = _verb_at(tokens, found)
+    if verb is None or LINKED.search(text) or tokens[0].lower.endswith("ing") or {token.lower for token in tokens} & {"he", "she", "they", "it"}:
+        return
+    forms = []
     if dated := DATED_END.search(text):
-        forms.append(f"{capitalized(dated['when'])}: {_lowered(text[: dated.start()])}")
+        forms.append(f"{capitalized(dated['when'])}: {lowered(text[: dated.start()])}")
     verb -= tag(tokens[verb - 1].lower).startswith("RB")
     subject = {token.lower for token in tokens[:verb]}
-    if verb > 1 and found[0] in {"d", "n", "a"} and found[verb - 1] == "n" and not subject & (QUESTION_WORDS | {"that"}):
+    if verb > 1 and found[0] in {"d", "n", "a"} and (found[verb - 1] == "n" or HARD.fullmatch(tokens[verb - 1].text) or tokens[verb - 1].capital) and not subject & (QUESTION_WORDS | {"that"}):
         forms.append(f"{text[: spans[verb - 1].end()]}, {ASIDE}, {text[spans[verb].start() :]}")
-    return next((finished(form) for form in forms if fits(form.replace(ASIDE, "by the way"), query, entities)), None)
+    yield from (form for form in forms if fits(form.replace(ASIDE, "by the way"), query, entities))
 
 
 def finished(text: str) -> str:
@@ -176,10 +189,13 @@ def _verb_at(tokens: Sequence[Token], found: Sequence[Role]) -> int | None:
     for at, token in enumerate(tokens):
         if at and tag(tokens[at - 1].lower)[:2] != "RB":
             before = tokens[at - 1].lower
-        if token.lower in FINITE or token.lower.endswith(("'re", "'m", "'ll", "'ve", "n't")):
+        if (token.lower in FINITE and before != "to" and (token.lower != "open" or at == len(tokens) - 1 or at > 2)) or token.lower.endswith(("'re", "'m", "'ll", "'ve", "n't")):
             return at
         if at and (before in SUBJECTS or found[at] == "x") and before not in WORDS["prepositions"] | {"to", "and"}:
             form = tag(token.lower)
+            after = tokens[at + 1].lower if at + 1 < len(tokens) else ""
+            if form in {"VBN", "VBD"} and token.lower.endswith("ed") and after in WORDS["prepositions"] and before not in SUBJECTS:
+                continue
             if form in {"VB", "VBP", "VBZ", "VBD"} or (form == "VBN" and token.lower.endswith("ed")):
                 return at
             if before in SUBJECTS and is_verb(token.lower) and form[:2] != "RB":
@@ -210,7 +226,7 @@ def _may_stop(  # noqa: PLR0911, PLR0913  # one rule, one line
     if LIMITS.search(clause) or (marked and LIMITED.match(rest)) or following in NEEDED:
         return False
     ends = found[stop - 1] == "n" or HARD.fullmatch(spans[stop - 1][0]) is not None or tokens[stop - 1].capital
-    if last in WORDS["weak_heads"] & ENDLESS or last in OPEN_ENDED or tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
+    if last in WORDS["weak_heads"] & ENDLESS or last in OPEN_ENDED or (last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}):
         return False
     link = following in LINKS
     if following == "and":
@@ -221,6 +237,8 @@ def _may_stop(  # noqa: PLR0911, PLR0913  # one rule, one line
         return True
     if marked or link:
         return (ends and (verb is not None or stop > 2)) or state or last in {"it", "us", "them", "you", "me"}
+    if following in {"to", "in", "on", "at", "from"} and any(token.lower in PLACING for token in tokens[:stop]):
+        return False
     negated = any(is_negation(token.lower) for token in tokens[:stop])
     if following not in CUTTABLE or negated or OFFER.search(text[: spans[stop - 1].end()]):
         return False
@@ -267,11 +285,11 @@ def _fronted(text: str) -> Iterator[str]:
         while end > at + 1 and found[end - 1] == "a":
             end -= 1
         if end < len(tokens) and tokens[end].lower in {"you", "we", "i"}:
-            begin = _lowered(text[: spans[at].start()].rstrip())
+            begin = lowered(text[: spans[at].start()].rstrip())
             yield f"{text[spans[at].start() :]}: {begin} it"
             continue
         if tokens[at].lower in {"this", "next", "last"} and end == len(tokens):
-            yield f"{text[spans[at].start() :]}: {_lowered(text[: spans[at].start()].rstrip())}"
+            yield f"{text[spans[at].start() :]}: {lowered(text[: spans[at].start()].rstrip())}"
             continue
         if end == at + 1 or found[end - 1] != "n" or tokens[at - 1].lower in WORDS["prepositions"]:
             continue
@@ -288,7 +306,7 @@ def _fronted(text: str) -> Iterator[str]:
         rest = text[spans[end - 1].end() :].strip()
         if tokens[at].lower in {"a", "an"} and subject:
             continue  # anyone of them, no one in particular
-        begin = _lowered(text[:start].rstrip())
+        begin = lowered(text[:start].rstrip())
         if rest and end < len(tokens) and tokens[end].lower in {"for", "of", "on"} and not subject:
             # What belongs to the phrase goes with it.
             yield f"{regex.sub(r'^(?:an?|the|our|your) ', '', phrase + ' ' + rest)}: {begin} {pronoun}"
@@ -301,10 +319,14 @@ def _fronted(text: str) -> Iterator[str]:
             phrase = text[spans[at + 1 if tokens[at].lower in {"to", "at"} else at].start() :]
             if tokens[at].lower == "to" and found[at + 1] not in {"d", "n"}:
                 continue
-            yield f"{phrase}: {_lowered(text[: spans[at].start()].rstrip())}"
+            yield f"{phrase}: {lowered(text[: spans[at].start()].rstrip())}"
 
 
-def _lowered(text: str) -> str:
+def lowered(text: str) -> str:
+    """Return a text as it stands within a sentence; a name keeps its capital."""
+    first = text.split(" ", 1)[0]
+    if is_proper(first.lower()) or first.lower() in DAYS or words_of(f"x {text}")[1].capital and not is_common(first, first.lower()):
+        return text
     return text if regex.match(r"(?:I\b|\p{Lu}\p{Lu})", text) else text[:1].lower() + text[1:]
 
 
@@ -312,10 +334,10 @@ def wondering(query: str, entities: Entities) -> str | None:
     """Return an opinion as the question whether it is so: "most meetings should" becomes "Should most meetings"."""
     for sentence in sentences(query, entities):
         label = LABEL.match(sentence)
-        text = (sentence[label.end() :] if label else sentence).rstrip(EDGES)
+        text = (sentence[label.end() :] if label else sentence).rstrip(EDGES).rpartition("whether ")[2]
         match = INVERTED.match(restored(text))
         if match and fits(match["subject"], query, entities):
-            asked = f"{match['verb'].capitalize()} {_lowered(match['subject'])} {match['rest']}?"
+            asked = f"{match['verb'].capitalize()} {lowered(match['subject'])} {match['rest']}?"
             if fits(asked, query, entities):
                 return asked
     return None
@@ -332,7 +354,8 @@ def title(query: str, entities: Entities) -> str | None:
         return None
     opens_so = tokens[0].lower in {"why", "how", "what"}
     bare = keywords_only(query)
-    link = next((at for at, token in enumerate(tokens) if token.lower in LINKS | {"who", "that"}), len(tokens))
+    ends = (at for at, token in enumerate(tokens) if at and (token.breaks or token.lower in LINKS | {"who", "that"}))
+    link = next(ends, len(tokens))
     if tokens[0].lower in SUBJECTS:
         return None
     if not bare and not opens_so and _verb_at(tokens[:link], roles(tokens)[:link]) is not None and not OURS.search(text):
@@ -343,9 +366,9 @@ def title(query: str, entities: Entities) -> str | None:
     if "," not in shape and ":" not in shape and not any(token.lower in GLUE for token in tokens):
         shape = _parted(shape)
     first = shape.split(", ")[0]
-    forms = [shape, ABOUT.sub(": ", shape, count=1), _without_adverb(shape), OF_OWN.sub(_owned, shape), OF_OWN.sub(_owned, first)]
+    forms = [shape, *reworded(shape, query, entities), POLL.sub(r"\1: \2 \4 \3 \5?", shape), ABOUT.sub(": ", shape, count=1), _without_adverb(shape), OF_OWN.sub(_owned, shape), OF_OWN.sub(_owned, first), WITH.sub(", ", FOR_NUMBER.sub(": ", shape))]
     for form in forms:
-        if fits(form, query, entities) and not TYPO.search(form):
+        if fits(form, query, entities) and not TYPO.search(form) and (form == shape or " " in form):
             return capitalized(form)
     spans, found = list(WORD.finditer(text)), roles(tokens)
     for stop in range(len(tokens) - 1, 1, -1):
@@ -353,8 +376,8 @@ def title(query: str, entities: Entities) -> str | None:
         if not fits(part, query, entities):
             continue
         gap = text[spans[stop - 1].end() : spans[stop].start()]
-        noun = found[stop - 1] == "n" and tokens[stop - 1].lower not in WORDS["weak_heads"]
-        whole_so_far = stop > 2 or found[0] in {"d", "a"} or "," in gap or found[1] == "n"
+        noun = found[stop - 1] == "n" and tokens[stop - 1].lower not in ENDLESS
+        whole_so_far = stop > 2 or ("," in gap and found[0] == "n")
         ends = tokens[stop].lower in CUTTABLE | LINKS | {"to", "who", "that"} - {"of"} or "," in gap
         if noun and whole_so_far and ends and not FIRM.search(text[spans[stop].start() :]):
             return capitalized(restored(part))
@@ -362,7 +385,7 @@ def title(query: str, entities: Entities) -> str | None:
 
 
 def _owned(match: regex.Match[str]) -> str:
-    return f"{match[2]}: {_lowered(match[1])}"
+    return f"{match[2]}: {lowered(match[1])}{match[3] or ''}"
 
 
 def _parted(text: str) -> str:
@@ -408,7 +431,8 @@ def _cased(word: str) -> str:
     return word.capitalize() if is_proper(word) else word
 
 
-def UNBALANCED(text: str) -> bool:
+def unbalanced(text: str) -> bool:
+    """Whether a quotation or a bracket is left open."""
     return text.count('"') % 2 == 1 or text.count("(") != text.count(")") or text.count("\u201c") != text.count("\u201d")
 
 
@@ -423,19 +447,20 @@ LEANING = frozenset({
 QUESTION_WORDS = frozenset({"what", "why", "how", "which", "who", "whose", "where"})
 FINITE = frozenset(
     "is are was were am has have had will can do does did should must would could may might won went got gets "
-    "isn't aren't can't takes took won't broke".split()
+    "isn't aren't can't takes took won't broke go goes land lands smell smells open".split()
 )
 SUBJECTS = frozenset({"we", "you", "i", "nobody", "everyone", "someone"})
 LINKS = frozenset({"and", "because", "but", "so", "while", "which", "where", "since"})
 CUTTABLE = frozenset("last this up with at in on for from to by about near during after before as over between above through".split())
 NEEDED = frozenset({"of", "until", "till", "only", "if", "unless", "without", "than", "instead", "except", "not"})
+PLACING = frozenset("put puts drove take took brought left set keep kept see".split())
 PARTICLES = frozenset({"down", "back", "again", "here", "out"})
 ENDLESS = WORDS["weak_heads"] - frozenset(
-    "bio details code codes spots seats tickets registration door doors comments friends entry price prices week "
+    "bio details code codes spots seats tickets registration night door doors comments friends entry price prices week "
     "weekend today lunch dinner news front questions draft orders day".split()
 )
 OPEN_ENDED = frozenset(
-    "pleased proud happy glad sure able ready looking going due just now not more most very one each own what when "
+    "pleased proud happy glad sure able ready looking going due just not more most very one each own what when "
     "how that which who if so too only even still already has have had is are was were be been do does did will can "
     "should must would could may might we you i they he she up".split()
 )
@@ -447,7 +472,7 @@ BORDER = regex.compile(r"(?:[,;]|\s[\u2013\u2014-])\s+(?:(?:and|but)\s+)?|:\s+|\
 LABEL = regex.compile(
     r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|hot take|unpopular opinion|job opening"
     r"|reminder that|please note that|just a reminder that|good news|we regret to inform [\w ]+ that"
-    r"|members are reminded that|[\w ]+ is pleased to announce that|so (?=i )|tip)(?::|,)?\s+(?=\S)",
+    r"|members are reminded that|[\w ]+ is pleased to announce that|so (?=i )|tip|due to [\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
     regex.IGNORECASE,
 )
 LIST = regex.compile(r"(?:[^,.;:]{1,24},\s+)*[^,.;:]{1,24},?\s(?:and|or)\s[^,.;:]{1,24}(?:[,.;:]|$)")
@@ -455,11 +480,22 @@ LINKED = regex.compile(r"[,;:]\s|\s(?:and|but|so)\s")
 DATED_END = regex.compile(
     rf"\s(?:on|in|at)\s(?:the\s)?(?P<when>(?:\w+\s){{0,2}}(?:{'|'.join(sorted(DAYS))})s?(?:\sof every month)?)$", regex.I
 )
-CONTRACTIONS = {
-    "we're": "we are", "we are": "we're", "do not": "don't", "does not": "doesn't", "is not": "isn't",
-    "will not": "won't", "don't": "do not", "we've": "we have", "it's": "it is", "cannot": "can't", "can't": "cannot",
-}
-CONTRACTED = regex.compile(rf"\b(?:{'|'.join(CONTRACTIONS)})\b", regex.IGNORECASE)
+SWAPS = [
+    (regex.compile(pattern, regex.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"\bwe're\b", "we are"), (r"\bwe are\b", "we're"), (r"\bdo not\b", "don't"), (r"\bis not\b", "isn't"),
+        (r"\bwill not\b", "won't"), (r"\bdon't\b", "do not"), (r"\b(?:actually|really|finally|very) ", ""),
+        (r"\bbecause of\b", "due to"), (r"\bdue to\b", "because of"), (r"(?<= \w{3,20} )who\b", "that"),
+        (r"\bis looking for\b", "is searching for"), (r"\bthe (\w+) that (?=(?:local|our|the|my|we|you|i)\b)", r"the \1 "),
+        (r"\bnear the\b", "close to the"), (r"\bprepare for\b", "get ready for"), (r"\bwant to\b", "would like to"),
+        (r"\beveryone\b", "everybody"), (r"\bevery\b(?! \w+ of)", "each"), (r"\bup to\b", "as much as"),
+        (r"\bhave been\b", "were"), (r"\bhas been\b", "was"), (r"\babout (?=a|the|our|why|big)", "on "),
+        (r"\bis going to the\b", "is off to the"), (r"\bis available\b", "is out"), (r"\bstarting (?=\d)", "from "), (r"\bis now open\b", "is open now"), (r"^say hello to\b", "meet"),
+        (r"\bwhile\b", "as"), (r"\buntil\b", "till"), (r"\bbecause\b(?! of)", "since"), (r"(?<!,) and (?!yes\b|thank)", " & "),
+    )
+]  # fmt: skip
+# What speaks to a single reader changes its tone with its words.
+ADDRESSED = regex.compile(r"[\"\u201c]")
 LIMITS = regex.compile(r"\b(?:not?|never|only|until|till|unless|if|except|without|than|instead|n't|\w+n't)\b", regex.I)
 LIMITED = regex.compile(r"(?:not|only|but not|except|unless|if|until|till|cash only)\b", regex.IGNORECASE)
 OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|available|complimentary)\b", regex.I)
@@ -468,8 +504,10 @@ TYPO = regex.compile(r"\b(?:cant|dont|wont|theres|didnt|doesnt|isnt|youre|ive|im
 JOINED = regex.compile(r",? and (?=(?:what|why|how|who|where|when|which)\b)()", regex.IGNORECASE)
 ADVERB = regex.compile(r"\b(?:actually|really|finally|very) ")
 ABOUT = regex.compile(r"\s(?:about|of how)\s(?=\w)|\swith\s(?=an?\s)")
-OF_OWN = regex.compile(r"^([\w ]+?) (?:of|for|to) ((?:our|my|the) [\w \-]+)$")
-WEAK = regex.compile(r"(?:see you|ask us|thank|today only|vote|please)\b", regex.IGNORECASE)
+OF_OWN = regex.compile(r"^([\w ]+?) (?:of|for|to) ((?:our|my|the) [\w \-]+?)( (?:this|next) \w+| on \w+day| open on \w+day)?$")
+WEAK = regex.compile(r"(?:see you|ask us|thank|today only|vote|please|new episode|full list|numbers and)\b", regex.IGNORECASE)
+FOR_NUMBER = regex.compile(r" for (?=\d)")
+WITH = regex.compile(r" with ")
 ASKS = regex.compile(
     r"(?:what|which|who|where|when|why|how)\b.{0,40}?\b(?:do|does|did|should|would|can|is|are|was|makes|has)\b"
     r"|(?:is|are|do|does|did|should|would|can|could|will|have|has|anyone)\s(?:\w+)\s",
@@ -479,9 +517,10 @@ INVERTED = regex.compile(
     r"(?P<subject>(?:the|most|every|all|a|our|any|some|\p{Ll}+s) [^,.;:!?]*?)\s(?P<verb>is|are|should|can|will|must)\s"
     r"(?P<rest>[^,.;:!?]+)$"
 )
-HOW_TO = regex.compile(r"how (?:to|do|can|should|would)\b", regex.IGNORECASE)
+HOW_TO = regex.compile(r"how (?:to|(?:do|can|should) (?:i|you|we))\b", regex.IGNORECASE)
 JOINING = frozenset({"every", "on", "this", "next", "last", "under"})
 NO_OPENER = frozenset({"free", "friendly", "left", "flat", "bake", "explained", "published", "proof", "based"})
+POLL = regex.compile(r"^(poll) about (which .+?) (we|i|you) (should|can|would) (.+)$", regex.IGNORECASE)
 OURS = regex.compile(r"^(?:.* )?(?:that|why|how we|our followers|the \w+ that)\b", regex.IGNORECASE)
 FIRM = regex.compile(r"\b(?:not?|never|only|unless|if|except|instead)\b", regex.IGNORECASE)
 DATED = regex.compile(rf"(?:every |on |this |next )?(?:{'|'.join(DAYS)}|midnight|tonight|tomorrow|\d+%|\d+ minutes)\b", regex.I)
@@ -495,7 +534,7 @@ ACRONYMS = {
 def kind_of_message(query: str, objectives: Sequence[str]) -> str:
     """Return what a query tells: notice, lost, vacancy, thanks, opinion, story, offer, occasion or news."""
     found = next((kind for kind, pattern in KINDS.items() if pattern.search(query)), None)
-    if found is None:
+    if found is None or found == "story" and "sales" in objectives:
         found = "offer" if "sales" in objectives else "news"
     return found
 
@@ -507,13 +546,25 @@ KINDS = {
         r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)|crash(?:es|ing)?|not working"
         r"|(?:is|are) down|(?:been|is) moved|refund|not ship|apology|apologi[sz]e|reminded|not available|heads up|please note"
         r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous|cash only|closing down|remain closed"
-        r"|closes? (?:at|for)|stepping down|visiting)\b", regex.I),
+        r"|closes? (?:at|for)|visiting)\b", regex.I),
+    "news": regex.compile(r"\b(?:newsletter|waitlist|podcast|blog post|long read|devlog|video|film|report|data set)\b", regex.I),
     "thanks": regex.compile(r"^(?:thanks?\b|to the person)", regex.I),
     "opinion": regex.compile(r"\b(?:hot take|unpopular opinion|honest thoughts|debate|still matters?|arguing)\b", regex.I),
-    "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:out|subscribe)\b)|\bgrandmother", regex.I),
+    "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
     "offer": regex.compile(r"%|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift|restock|refurbished)\b|[$£€]\d", regex.I),
     "occasion": regex.compile(
         r"\b(?:opening|reopen\w*|event|workshop|webinar|festival|market|brunch|meetup|night|class|open (?:day|house)|exhibition"
         r"|party|match|race|ride|marathon|cleanup|swap|popup|parkrun|circle|tickets|doors open|launch|derby|sprint|lecture|session"
         r"|viewings|screening|tour|q&a|demo day|camp|adoption|walk group|book club|come to|come and see|registration|sign ups)\b", regex.I),
 }
+
+
+def is_call(text: str) -> bool:
+    """Whether a sentence tells its reader to do something."""
+    return _is_call(words_of(text))
+
+
+def is_weak(text: str) -> bool:
+    """Whether a statement says too little to open a tweet."""
+    few = text.count(" ") < MIN_WORDS - 2 and not HARD.search(text) and not text.startswith("Meet")
+    return few or bool(WEAK.match(text) and not (text.startswith("Thank") and text.count(" ") >= MIN_WORDS))

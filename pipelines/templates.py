@@ -37,7 +37,8 @@ MESSAGE = 2
 # fmt: off
 MESSAGE_SLOTS = frozenset({
     "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
-    "gracias", "question", "wonder", "also", "doing", "Doing", "action", *english.KINDS, "news",
+    "gracias", "largo", "dos", "pregunta",
+    "question", "wonder", "also", "doing", "Doing", "action", "question_line", *english.KIND_SLOTS,
 })
 LABEL_SLOTS = frozenset({
     "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",
@@ -154,16 +155,23 @@ def _ranked(
     that is "other", the tone, its proven record.
     """
 
-    def fit(template: Template) -> tuple[bool, int, int, bool, bool, float]:
+    def fit(template: Template) -> tuple[int, int, int, bool, bool, float]:
         asked = template.objective in objectives
         rank = len(objectives) - objectives.index(template.objective) if asked else 0
         said = template.intent == intent != "other"
         record = template.success_lower_bound or 0.0
         weight = _weight(template.content)
-        return weight == MESSAGE, rank, weight, said, template.tone == tone, record
+        sells = template.objective in {"sales", "signups"} and not asked
+        level = (weight == MESSAGE) * (1 + (suits(template.tone, tone) and not sells))
+        return level, rank, weight, said, template.tone == tone, record
 
     mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
     return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
+
+
+def suits(tone: Tone, asked: Tone) -> bool:
+    """Whether a frame of one tone may be read where another was asked for: a joke never where it was not."""
+    return tone in {asked, "neutral"} or (tone == "friendly" and asked != "formal")
 
 
 def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Brief) -> bool:
