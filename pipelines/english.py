@@ -19,22 +19,9 @@ from pipelines.english_sentences import (
     is_price,
     moment_of,
 )
-from pipelines.english_statements import (
-    ASIDE,
-    HOW_TO,
-    KINDS,
-    finished,
-    has_verb,
-    is_call,
-    is_weak,
-    kind_of_message,
-    lowered,
-    question,
-    restored,
-    statements,
-    title,
-    wondering,
-)
+from pipelines.english_statements import ASIDE, has_verb, is_call, is_weak, statements
+from pipelines.english_titles import HOW_TO, question, title, wondering
+from pipelines.english_wording import KINDS, finished, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, plural_of, singular, tag
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
@@ -51,6 +38,8 @@ SLOTS = COMMON_SLOTS | {
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
 MAX_TOPIC_CHARACTERS = 60
+# A longer query is about more than a field of knowledge.
+MAX_FIELD_WORDS = 4
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
 CAPITALIZED = frozenset({"doing", "the_topic", "a_topic", "event", "headline", "products", "field", "when"})
 OWN = frozenset({"our", "my"})
@@ -92,8 +81,21 @@ def slots(brief: Brief) -> dict[str, str]:
     if message:
         filled = {name: value for name, value in filled.items() if name not in {"action", "their_action", "doing"}}
     filled |= message
+    if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled:
+        filled.pop("field", None)
     if found and PRIVATE.search(filled["topic"]):
-        for name in ("about", "topics", "headline", "product", "products"):
+        for name in (
+            "about",
+            "topics",
+            "headline",
+            "product",
+            "products",
+            "ours",
+            "venue",
+            "content",
+            "expert",
+            "field",
+        ):
             filled.pop(name, None)
     filled |= I if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE
     own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
@@ -253,8 +255,8 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     said = statements(query, entities)
     if not said and not asked and (headline := title(query, entities)):
         said = [finished(headline)]
-    if said and (is_weak(said[0]) or (asked and said[0] in asked)):
-        said = []
+    opening = next((text for text in said if not is_weak(text)), None)
+    said = [opening, *(text for text in said if text != opening)] if opening else []
     if said:
         aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
         said = [text.replace(ASIDE, aside) for text in said]
@@ -290,7 +292,8 @@ SHARES = regex.compile(r"(?:show|finish|tell|share|describe|name|complete)\b", r
 ASIDES = {"witty": "for the record", "formal": "as announced"}
 # What belongs to somebody's life, and is nothing to ask strangers about.
 PRIVATE = regex.compile(
-    r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b", regex.I
+    r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b",
+    regex.I,
 )
 FIRST_SINGULAR = regex.compile(r"\b(?:I|I'm|[Mm]y|me)\b")
 FIRST_PLURAL = regex.compile(r"\b(?:we|our|us|we're)\b", regex.IGNORECASE)

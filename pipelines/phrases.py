@@ -101,7 +101,9 @@ def _words(text: str, aside: tuple[str, ...]) -> list[str]:
     text = text.casefold()
     for entity in aside:
         text = text.replace(entity, " ")
-    return [word for word in WORD.findall(text) if not (word[0].isdigit() or word in UNCOUNTED or word.rstrip("s") in DAYS)]
+    return [
+        word for word in WORD.findall(text) if not (word[0].isdigit() or word in UNCOUNTED or word.rstrip("s") in DAYS)
+    ]
 
 
 @lru_cache(maxsize=256)

@@ -135,7 +135,7 @@ def realise(brief: Brief) -> list[Proposal]:
     found: dict[str, Proposal] = {}
     for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.intent, brief.tone):
         for template in chance.sample(equals, len(equals)) if len(found) < brief.n else ():
-            parts = fillable(template.content, names)
+            parts = fillable(template.content, names) if needs(template.content) <= names else None
             if parts is not None and len(found) < brief.n:
                 queues.append((template.name, _texts(parts, slots, chance.random())))
                 _take(found, *queues[-1], brief)
@@ -200,6 +200,13 @@ def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str
         yield write(parts, slots, (int(start * total) + stride * turn) % total)
 
 
+@lru_cache(maxsize=1024)
+def needs(content: str) -> frozenset[str]:
+    """Return the slots that a frame cannot do without, whichever alternatives are taken."""
+    return frozenset(part.name for part in parse(content) if isinstance(part, Slot))
+
+
+@lru_cache(maxsize=1024)
 def _weight(content: str) -> int:
     """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
     names = {part.name for part in _required(parse(content)) if isinstance(part, Slot)}

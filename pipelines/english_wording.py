@@ -1,0 +1,136 @@
+"""Writes an English author's words as they are printed: capitals, end marks, the same in other words, its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import regex
+
+from pipelines.english_phrases import words_of
+from pipelines.english_words import WORDS, is_common, is_proper
+from pipelines.facts import DAYS
+from pipelines.phrases import capitalized, longest_copied_run
+from pipelines.records import Entity
+
+MAX_COUNTED = 6
+Entities = tuple[Entity, ...]
+
+
+def fits(text: str, query: str, entities: Entities) -> bool:
+    """Whether a text copies no more of the query than it may."""
+    return longest_copied_run(text, query, entities) <= MAX_COUNTED
+
+
+def finished(text: str) -> str:
+    """Return a text as a sentence: capitals where they belong, one end mark."""
+    text = restored(text).rstrip(" ,;:-\u2013\u2014")
+    text = capitalized(text)
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def lowered(text: str) -> str:
+    """Return a text as it stands within a sentence; a name keeps its capital."""
+    first = text.split(" ", 1)[0]
+    if (
+        is_proper(first.lower())
+        or first.lower() in DAYS
+        or (words_of(f"x {text}")[1].capital and not is_common(first, first.lower()))
+    ):
+        return text
+    return text if regex.match(r"(?:I\b|\p{Lu}\p{Lu})", text) else text[:1].lower() + text[1:]
+
+
+def restored(text: str) -> str:
+    """Return a text with the capitals that names, days and the pronoun I have, and no others but its own."""
+    if text.isupper() and " " in text:
+        text = text.lower()
+    return regex.sub(r"(?<![@#\w./\-])\p{Ll}[\p{L}']*(?![\w/]|\.\w)", lambda match: _cased(match[0]), text)
+
+
+def _cased(word: str) -> str:
+    if word in ACRONYMS:
+        return ACRONYMS[word]
+    if word in DAYS or word.rstrip("s") in DAYS or word in {"i", "i'm", "i've", "i'll", "christmas", "easter"}:
+        return word.capitalize()
+    return word.capitalize() if is_proper(word) else word
+
+
+def unbalanced(text: str) -> bool:
+    """Whether a quotation or a bracket is left open."""
+    return (
+        text.count('"') % 2 == 1 or text.count("(") != text.count(")") or text.count("\u201c") != text.count("\u201d")
+    )
+
+
+def reworded(text: str, query: str, entities: Entities) -> Iterator[str]:
+    """Yield a long text with a word or a few in other words that mean the same."""
+    if longest_copied_run(text, query, entities) <= MAX_COUNTED or ADDRESSED.search(text):
+        return
+    every = text
+    for pattern, instead in SWAPS:
+        changed = pattern.sub(instead, text, count=1)
+        if pattern.search(text):
+            every = pattern.sub(instead, every, count=1)
+        if changed != text:
+            yield changed
+    yield every
+
+
+def kind_of_message(query: str, objectives: Sequence[str]) -> str:
+    """Return what a query tells: notice, lost, vacancy, thanks, opinion, story, offer, occasion or news."""
+    found = next((kind for kind, pattern in KINDS.items() if pattern.search(query)), None)
+    if found is None or (found == "story" and "sales" in objectives):
+        found = "offer" if "sales" in objectives else "news"
+    return found
+
+
+SWAPS = [
+    (regex.compile(pattern, regex.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"\bwe're\b", "we are"), (r"\bwe are\b", "we're"), (r"\bdo not\b", "don't"), (r"\bis not\b", "isn't"),
+        (r"\bwill not\b", "won't"), (r"\bdon't\b", "do not"), (r"\b(?:actually|really|finally|very) ", ""),
+        (r"\bbecause of\b", "due to"), (r"\bdue to\b", "because of"), (r"(?<= \w{3,20} )who\b", "that"),
+        (r"\bis looking for\b", "is searching for"), (r"\bthe (\w+) that (?=(?:local|our|the|my|we|you|i)\b)", r"the \1 "),
+        (r"\bnear the\b", "close to the"), (r"\bprepare for\b", "get ready for"), (r"\bwant to\b", "would like to"),
+        (r"\beveryone\b", "everybody"), (r"\bevery\b(?! \w+ of)", "each"), (r"\bup to\b", "as much as"),
+        (r"\bhave been\b", "were"), (r"\bhas been\b", "was"), (r"\babout (?=a|the|our|why|big)", "on "),
+        (r"\bis going to the\b", "is off to the"), (r"\bis available\b", "is out"), (r"\bstarting (?=\d)", "from "), (r"\bis now open\b", "is open now"), (r"\bis worth more than\b", "beats"), (r"^say hello to\b", "meet"),
+        (r"\bwhile\b", "as"), (r"\buntil\b", "till"), (r"\bbecause\b(?! of)", "since"), (r"(?<!,) and (?!yes\b|thank)", " & "),
+    )
+]  # fmt: skip
+ADDRESSED = regex.compile(r"[\"\u201c]")
+ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
+
+
+KINDS = {
+    "lost": regex.compile(r"^(?:found|lost)\b|\blost property\b", regex.I),
+    "vacancy": regex.compile(
+        r"\b(?:hiring|vacancy|job opening|job 4|developer job|is looking for an?|looking for \d+|needs help)\b", regex.I
+    ),
+    "notice": regex.compile(
+        r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)|crash(?:es|ing)?|not working"
+        r"|(?:is|are) down|(?:been|is) moved|refund|not ship|apology|apologi[sz]e|reminded|not available|heads up|please note"
+        r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous|cash only|closing down|remain closed"
+        r"|closes? (?:at|for)|visiting)\b",
+        regex.I,
+    ),
+    "news": regex.compile(
+        r"\b(?:newsletter|waitlist|podcast|blog post|long read|stepping down|devlog|video|film|report|data set)\b",
+        regex.I,
+    ),
+    "thanks": regex.compile(r"^(?:thanks?\b|to the person)", regex.I),
+    "opinion": regex.compile(
+        r"\b(?:hot take|unpopular opinion|honest thoughts|debate|still matters?|arguing)\b", regex.I
+    ),
+    "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
+    "offer": regex.compile(
+        r"%|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift|restock|refurbished)\b|[$£€]\d",
+        regex.I,
+    ),
+    "occasion": regex.compile(
+        r"\b(?:opening|reopen\w*|event|workshop|webinar|festival|market|brunch|meetup|night|class|open (?:day|house)|exhibition"
+        r"|party|match|race|ride|marathon|cleanup|swap|popup|parkrun|circle|tickets|doors open|launch|derby|sprint|lecture|session"
+        r"|viewings|screening|tour|q&a|demo day|camp|adoption|walk group|book club|come to|come and see|registration|sign ups)\b",
+        regex.I,
+    ),
+}
