@@ -33,7 +33,8 @@ SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
     "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
-    "action", "their_action", "doing", "Doing", "question", "wonder", "also", "fact", "question_line", *KIND_SLOTS, "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
+    "action", "their_action", "how", "doing", "Doing", "question", "wonder", "also", "fact", "question_line", *KIND_SLOTS,
+    "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
@@ -79,7 +80,7 @@ def slots(brief: Brief) -> dict[str, str]:
     filled |= _sentence_slots(brief, filled.get("topic", ""))
     message = _message_slots(brief)
     if message:
-        filled = {name: value for name, value in filled.items() if name not in {"action", "their_action", "doing"}}
+        filled = {name: value for name, value in filled.items() if name not in {"how", "doing"}}
     filled |= message
     if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled:
         filled.pop("field", None)
@@ -233,7 +234,7 @@ def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
         verb, _, rest = action.partition(" ")
         doing = restored(f"{gerund(verb)} {rest}")
         action = restored(action)
-        filled |= {"action": action, "their_action": regex.sub(r"\byour\b", "their", action)}
+        filled |= {"action": action, "how": action, "their_action": regex.sub(r"\byour\b", "their", action)}
         filled |= dict.fromkeys(("field", "headline", "about", "doing"), doing)
         if topic not in action or not topic:
             filled["topics"] = doing
@@ -245,32 +246,36 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     query, entities = brief.query[:MAX_READ_CHARACTERS], brief.entities
     if HOW_TO.match(query):
         return {}
+    asked, said = question(query, entities), statements(query, entities)
+    if not said and not asked and (headline := title(query, entities)):
+        asked, said = (headline, []) if headline.endswith("?") else (None, [finished(headline)])
+    kind = kind_of_message(query, brief.objectives)
     filled: dict[str, str] = {}
-    asked = question(query, entities)
     if asked:
         filled["question"] = asked
         if ":" not in asked:
             filled["question_line"] = asked
-    kind = kind_of_message(query, brief.objectives)
-    said = statements(query, entities)
-    if not said and not asked and (headline := title(query, entities)):
-        said = [finished(headline)]
+    if kind == "opinion" and (wonder := wondering(query, entities)):
+        filled["wonder"] = wonder
     opening = next((text for text in said if not is_weak(text)), None)
-    said = [opening, *(text for text in said if text != opening)] if opening else []
-    if said:
-        aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
-        said = [text.replace(ASIDE, aside) for text in said]
-        filled["fact"] = said[0]
-        if not asked:
-            if kind in {"news", "story", "opinion"} and is_call(said[0]):
-                kind = "share" if SHARES.match(said[0]) else "call"
-            filled[kind] = said[0]
-            if ":" not in said[0] and "?" not in said[0]:
-                filled[f"{kind}_line"] = said[0] if has_verb(said[0]) else lowered(said[0])
-        if others := [text for text in said[1:] if not text.endswith("!")]:
-            filled["also"] = others[0]
-    if kind == "opinion" and (asked_so := wondering(query, entities)):
-        filled["wonder"] = asked_so
+    return filled | _fact_slots(brief, opening, said, kind, asked=bool(asked)) if opening else filled
+
+
+def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked: bool) -> dict[str, str]:
+    """Return the statement that opens a tweet, by its kind as well where no question stands beside it, and another."""
+    aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
+    also = next((text for text in said if text != opening), None)
+    filled = {"fact": opening.replace(ASIDE, aside)} | ({"also": also.replace(ASIDE, aside)} if also else {})
+    if asked:
+        return filled
+    told, call = has_verb(opening), is_call(opening)
+    if call and kind in {"news", "story", "opinion"}:
+        kind = "share" if SHARES.match(opening) else "call"
+    elif kind == "opinion" and not told:
+        kind = "share"
+    filled[kind] = filled["fact"]
+    if ":" not in opening and not (call and kind == "offer"):
+        filled[f"{kind}_line"] = filled["fact"] if told else lowered(filled["fact"])
     return filled
 
 

@@ -190,7 +190,7 @@ def verb_at(tokens: Sequence[Token], found: Sequence[Role]) -> int | None:
             and before != "to"
             and (
                 token.lower not in {"open", "land"}
-                or (at > 1 and (at == len(tokens) - 1 or tokens[at + 1].lower in WORDS["prepositions"]))
+                or (at > 0 and (at == len(tokens) - 1 or tokens[at + 1].lower in WORDS["prepositions"]))
             )
         ) or token.lower.endswith(("'re", "'m", "'ll", "'ve", "n't")):
             return at
@@ -248,7 +248,12 @@ def _may_stop(  # noqa: PLR0911  # one rule, one line
             _is_call(after)
             or (after[0].lower in WORDS["determiners"] | SUBJECTS and verb_at(after, roles(after)) is not None)
         )
-    state = verb is not None and stop - 1 > verb and (found[stop - 1] in {"a", "x"}) and _is_state(last)
+    state = (
+        verb is not None
+        and stop - 1 > verb
+        and (found[stop - 1] in {"a", "x"} or last in PARTICLES)
+        and _is_state(last)
+    )
     if following in {"after", "because", "since"} and state:
         return True
     if marked or link:
@@ -299,7 +304,8 @@ OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|
 HARD = regex.compile(r"[$€£]?\d[\d.,:/]*(?:%|[a-z]{1,2})?|[\p{L}]*\d+[\p{L}\d]*")
 TYPO = regex.compile(r"\b(?:cant|dont|wont|theres|didnt|doesnt|isnt|youre|ive|im|wifi no)\b|_{2,}|^\W*$", regex.I)
 WEAK = regex.compile(
-    r"(?:see you|ask us|thank|today only|vote|please|new episode|full list|numbers and|finish this)\b", regex.IGNORECASE
+    r"(?:see you|ask us|thank|today only|vote|please|new episode|full list|numbers and|finish this|asking|selling)\b",
+    regex.IGNORECASE,
 )
 ASKS = regex.compile(
     r"(?:what|which|who|where|when|why|how)\b.{0,40}?\b(?:do|does|did|should|would|can|is|are|was|makes|has)\b"

@@ -55,7 +55,7 @@ def _fronted(text: str) -> Iterator[str]:
     tokens = words_of(text)
     found, spans = roles(tokens), list(WORD.finditer(text))
     for at in range(1, len(tokens)):
-        if found[at] != "d" and tokens[at].lower not in {"every"}:
+        if found[at] != "d" and tokens[at].lower != "every":
             continue
         end = at + 1
         while end < len(tokens) and not tokens[end].breaks and found[end] in {"a", "n", "q"}:
@@ -124,7 +124,7 @@ def title(query: str, entities: Entities) -> str | None:
         return None
     text = whole[0].rstrip(EDGES.replace(")", ""))
     tokens = words_of(text)
-    if len(tokens) < 1 or any(is_negation(token.lower) for token in tokens[:1]):
+    if not tokens or not regex.search(r"\p{L}", text) or is_negation(tokens[0].lower) or tokens[0].lower == "just":
         return None
     opens_so = tokens[0].lower in {"why", "how", "what"}
     bare = keywords_only(query)
@@ -160,14 +160,17 @@ def title(query: str, entities: Entities) -> str | None:
     spans, found = list(WORD.finditer(text)), roles(tokens)
     for stop in range(len(tokens) - 1, 1, -1):
         part = text[: spans[stop - 1].end()]
-        if not fits(part, query, entities):
+        kept = next((form for form in (part, *reworded(part, query, entities)) if fits(form, query, entities)), None)
+        if kept is None:
             continue
         gap = text[spans[stop - 1].end() : spans[stop].start()]
         noun = found[stop - 1] == "n" and tokens[stop - 1].lower not in WORDS["weak_heads"] - WORDS["whole_heads"]
         whole_so_far = stop > 2 or ("," in gap and found[0] == "n")
-        ends = tokens[stop].lower in WORDS["cuttable"] | LINKS | {"to", "who", "that", "we"} - {"of"} or "," in gap
+        ends = (
+            tokens[stop].lower in WORDS["cuttable"] | LINKS | {"to", "who", "that", "we", "back"} - {"of"} or "," in gap
+        )
         if noun and whole_so_far and ends and not FIRM.search(text[spans[stop].start() :]):
-            return capitalized(restored(part))
+            return capitalized(restored(kept))
     return None
 
 

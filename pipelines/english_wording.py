@@ -31,6 +31,8 @@ def finished(text: str) -> str:
 def lowered(text: str) -> str:
     """Return a text as it stands within a sentence; a name keeps its capital."""
     first = text.split(" ", 1)[0]
+    if NAMED_DAY.match(text):
+        return text
     if (
         is_proper(first.lower())
         or first.lower() in DAYS
@@ -92,13 +94,14 @@ SWAPS = [
         (r"\bbecause of\b", "due to"), (r"\bdue to\b", "because of"), (r"(?<= \w{3,20} )who\b", "that"),
         (r"\bis looking for\b", "is searching for"), (r"\bthe (\w+) that (?=(?:local|our|the|my|we|you|i)\b)", r"the \1 "),
         (r"\bnear the\b", "close to the"), (r"\bprepare for\b", "get ready for"), (r"\bwant to\b", "would like to"),
-        (r"\beveryone\b", "everybody"), (r"\bevery\b(?! \w+ of)", "each"), (r"\bup to\b", "as much as"),
+        (r"\beveryone\b", "everybody"), (r"\bevery\b(?! \w+ of)", "each"),
         (r"\bhave been\b", "were"), (r"\bhas been\b", "was"), (r"\babout (?=a|the|our|why|big)", "on "),
         (r"\bis going to the\b", "is off to the"), (r"\bis available\b", "is out"), (r"\bstarting (?=\d)", "from "), (r"\bis now open\b", "is open now"), (r"\bis worth more than\b", "beats"), (r"^say hello to\b", "meet"),
         (r"\bwhile\b", "as"), (r"\buntil\b", "till"), (r"\bbecause\b(?! of)", "since"), (r"(?<!,) and (?!yes\b|thank)", " & "),
     )
 ]  # fmt: skip
 ADDRESSED = regex.compile(r"[\"\u201c]")
+NAMED_DAY = regex.compile(r"\p{L}+ (?:mon|tues|fri)day\b", regex.IGNORECASE)
 ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
 
 
@@ -124,13 +127,13 @@ KINDS = {
     ),
     "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
     "offer": regex.compile(
-        r"%|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift|restock|refurbished)\b|[$£€]\d",
+        r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift|restock|refurbished)\b|[$£€]\d",
         regex.I,
     ),
     "occasion": regex.compile(
         r"\b(?:opening|reopen\w*|event|workshop|webinar|festival|market|brunch|meetup|night|class|open (?:day|house)|exhibition"
         r"|party|match|race|ride|marathon|cleanup|swap|popup|parkrun|circle|tickets|doors open|launch|derby|sprint|lecture|session"
-        r"|viewings|screening|tour|q&a|demo day|camp|adoption|walk group|book club|come to|come and see|registration|sign ups)\b",
+        r"|viewings|screening|tour|q&a|demo day|camp|adoption|walk group|book club|come to|come and see|see you at|registration|sign ups)\b",
         regex.I,
     ),
 }

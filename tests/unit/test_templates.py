@@ -113,11 +113,11 @@ def test_alternatives_and_optional_parts_are_counted_and_written() -> None:
 
 
 def test_an_optional_part_stays_where_its_slots_are_there() -> None:
-    own = (template(content="{Topic}!{? {url}}"),)
+    own = (template(content="{Topic}, please!{? {url}}"),)
     (plain,) = realise(replace(BRIEF, templates=own))
     (linked,) = realise(replace(BRIEF, templates=own, query=LINKED, entities=(LINK,)))
-    assert plain.text == "AI tools for small businesses!"
-    assert linked.text == "AI tools for small businesses! https://example.com/offer"
+    assert plain.text == "AI tools for small businesses, please!"
+    assert linked.text == "AI tools for small businesses, please! https://example.com/offer"
 
 
 def test_the_accounts_own_library_is_used_instead_of_the_bundled_one() -> None:
@@ -160,11 +160,27 @@ def test_english_has_sixty_frames_that_cover_every_use() -> None:
     assert sum(count(parse(one.content)) > 1 for one in frames) > 0.8 * len(frames)
 
 
-def test_there_is_a_frame_for_any_topic_in_every_objective_and_tone() -> None:
-    brief = Brief(query="Perception", language="en", keywords=("perception",), n=20)
+@pytest.mark.parametrize(
+    "query", ["Perception", "We won best independent cinema.", "which flavor should we bring back?"]
+)
+def test_there_are_enough_tweets_for_every_objective_and_tone(query: str) -> None:
+    brief = Brief(query=query, language="en", keywords=(), n=7)
     for objective, tone in product(get_args(Objective), get_args(Tone)):
-        names = {proposal.template for proposal in realise(replace(brief, objectives=(objective,), tone=tone))}
-        assert any(one.name in names for one in bundled() if (one.objective, one.tone) == (objective, tone))
+        assert len(realise(replace(brief, objectives=(objective,), tone=tone))) == 7
+
+
+def test_nobody_who_asked_for_another_tone_gets_a_joke_or_an_order_first() -> None:
+    tones = {one.name: one.tone for one in bundled()}
+    brief = Brief(query="We won best independent cinema in town.", language="en", keywords=(), tone="formal", n=5)
+    for seed in range(20):
+        names = [one.template or "" for one in realise(replace(brief, seed=seed))]
+        assert {tones[name] for name in names} <= {"formal", "neutral"}
+
+
+def test_a_draft_that_says_it_all_is_not_offered_again() -> None:
+    query = "We won best independent cinema."
+    brief = Brief(query=query, language="en", keywords=(), templates=(template(content="{fact}"),))
+    assert realise(brief) == []
 
 
 @pytest.mark.parametrize("frame", bundled(), ids=lambda one: one.name)
@@ -198,7 +214,7 @@ def test_what_is_written_is_distinct_valid_and_invents_nothing(analyzer: QueryAn
     for query in QUERIES:
         for brief in briefs(query, analyzer):
             texts = [proposal.text for proposal in realise(brief)]
-            assert len(set(texts)) == len(texts) == 20
+            assert len(set(texts)) == len(texts) >= 7
             for text in texts:
                 assert is_valid(text)
                 assert not invents(query, text)
@@ -208,7 +224,7 @@ def test_what_is_written_is_distinct_valid_and_invents_nothing(analyzer: QueryAn
 
 
 def test_the_first_candidates_come_from_different_frames() -> None:
-    assert len({proposal.template for proposal in realise(BRIEF)}) == 20
+    assert len({proposal.template for proposal in realise(replace(BRIEF, n=7))}) == 7
 
 
 def test_a_frame_used_again_says_it_in_other_words() -> None:
@@ -226,7 +242,7 @@ def test_one_seed_gives_one_answer_and_another_seed_another() -> None:
 
 def test_the_message_of_the_query_comes_first(analyzer: QueryAnalyzer) -> None:
     for brief in briefs(QUERIES[0], analyzer):
-        assert re.search(r"Pre-orders open on Monday|[Nn]ext week", realise(brief)[0].text)
+        assert re.search(r"re-orders open on Monday|We launch our new", realise(brief)[0].text)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
