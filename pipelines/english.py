@@ -83,7 +83,8 @@ def slots(brief: Brief) -> dict[str, str]:
         filled = {name: value for name, value in filled.items() if name not in {"how", "doing"}}
     filled |= message
     if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled:
-        filled.pop("field", None)
+        for name in ("field", "venue", "content", "expert"):
+            filled.pop(name, None)
     if found and PRIVATE.search(filled["topic"]):
         for name in (
             "about",
@@ -257,7 +258,8 @@ def _message_slots(brief: Brief) -> dict[str, str]:
             filled["question_line"] = asked
     if kind == "opinion" and (wonder := wondering(query, entities)):
         filled["wonder"] = wonder
-    opening = next((text for text in said if not is_weak(text)), None)
+    titled = len(said) == 1 and not has_verb(said[0])
+    opening = said[0] if titled else next((text for text in said if not is_weak(text)), None)
     return filled | _fact_slots(brief, opening, said, kind, asked=bool(asked)) if opening else filled
 
 

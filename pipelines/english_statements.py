@@ -304,7 +304,7 @@ OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|
 HARD = regex.compile(r"[$€£]?\d[\d.,:/]*(?:%|[a-z]{1,2})?|[\p{L}]*\d+[\p{L}\d]*")
 TYPO = regex.compile(r"\b(?:cant|dont|wont|theres|didnt|doesnt|isnt|youre|ive|im|wifi no)\b|_{2,}|^\W*$", regex.I)
 WEAK = regex.compile(
-    r"(?:see you|ask us|thank|today only|vote|please|new episode|full list|numbers and|finish this|asking|selling)\b",
+    r"(?:see you|ask us|thank|today only|vote|please|look at|full list|numbers and|finish this|asking|selling)\b",
     regex.IGNORECASE,
 )
 ASKS = regex.compile(
@@ -322,5 +322,5 @@ def is_call(text: str) -> bool:
 
 def is_weak(text: str) -> bool:
     """Whether a statement says too little to open a tweet."""
-    few = text.count(" ") < MIN_WORDS - 2 and not HARD.search(text) and not text.startswith("Meet")
+    few = text.count(" ") < MIN_WORDS - 2 and not HARD.search(text) and not text.startswith(("Meet", "New episode"))
     return few or bool(WEAK.match(text) and not (text.startswith("Thank") and text.count(" ") >= MIN_WORDS))

@@ -112,7 +112,7 @@ KINDS = {
     ),
     "notice": regex.compile(
         r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)|crash(?:es|ing)?|not working"
-        r"|(?:is|are) down|(?:been|is) moved|refund|not ship|apology|apologi[sz]e|reminded|not available|heads up|please note"
+        r"|(?:is|are) (?:down|closed)|(?:been|is) moved|refund|not ship|apology|apologi[sz]e|reminded|not available|heads up|please note"
         r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous|cash only|closing down|remain closed"
         r"|closes? (?:at|for)|visiting)\b",
         regex.I,
