@@ -33,12 +33,15 @@ SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
     "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
-    "action", "their_action", "how", "doing", "Doing", "question", "wonder", "also", "fact", "question_line", *KIND_SLOTS,
+    "action", "their_action", "how", "doing", "Doing", "question", "wonder", "also", "fact", "question_line",
+    *KIND_SLOTS,
     "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
 MAX_TOPIC_CHARACTERS = 60
+FIELDS = frozenset({"field", "venue", "content", "expert"})
+ASKED_ABOUT = FIELDS | {"about", "topics", "headline", "product", "products", "ours"}
 # A longer query is about more than a field of knowledge.
 MAX_FIELD_WORDS = 4
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
@@ -82,28 +85,19 @@ def slots(brief: Brief) -> dict[str, str]:
     if message:
         filled = {name: value for name, value in filled.items() if name not in {"how", "doing"}}
     filled |= message
-    if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled:
-        for name in ("field", "venue", "content", "expert"):
-            filled.pop(name, None)
-    if found and PRIVATE.search(filled["topic"]):
-        for name in (
-            "about",
-            "topics",
-            "headline",
-            "product",
-            "products",
-            "ours",
-            "venue",
-            "content",
-            "expert",
-            "field",
-        ):
-            filled.pop(name, None)
+    filled = {name: value for name, value in filled.items() if name not in _unfit(brief, filled)}
     filled |= I if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE
     own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
     if own:
         filled["own_hashtag"] = one_line(own)
     return filled | {name[0].upper() + name[1:]: capitalized(filled[name]) for name in CAPITALIZED.intersection(filled)}
+
+
+def _unfit(brief: Brief, filled: dict[str, str]) -> frozenset[str]:
+    """Return the slots that a topic fills in form, but that nobody would ask strangers about."""
+    if PRIVATE.search(filled.get("topic", "")):
+        return ASKED_ABOUT
+    return FIELDS if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled else frozenset()
 
 
 def _topic(brief: Brief) -> tuple[NounPhrase, str] | None:

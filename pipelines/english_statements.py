@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import regex
 
@@ -98,29 +99,31 @@ def _shortened(text: str, query: str, entities: Entities, *, follows: bool = Fal
     """Return the longest beginning of a text that is a complete clause and may be copied."""
     text = text.rstrip(EDGES.replace(")", "").replace('"', "").replace("\u201d", ""))
     tokens = words_of(text)
-    if not len(tokens) >= 2 or TYPO.search(text) or not _opens(tokens, follows=follows):
+    if len(tokens) <= 1 or TYPO.search(text) or not _opens(tokens, follows=follows):
         return None
-    found, spans = roles(tokens), list(WORD.finditer(text))
-    verb = verb_at(tokens, found)
-    call = _is_call(tokens)
-    if {token.lower for token in tokens[:verb]} & {"he", "she", "they"} and verb is not None:
-        return None
-    if follows and not call and (verb is None or (found[0] != "d" and tokens[0].lower not in SUBJECTS)):
-        return None
-    if follows and any(token.lower in QUESTION_WORDS | {"that"} for token in tokens[:verb]):
+    found = roles(tokens)
+    clause = Clause(text, tokens, found, list(WORD.finditer(text)), verb_at(tokens, found), _is_call(tokens))
+    subject = {token.lower for token in tokens[: clause.verb]} if clause.verb is not None else set()
+    if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause)):
         return None
     parts = [text]
     for stop in range(len(tokens) - 1, 1, -1):
-        end = SIGN.match(text, spans[stop - 1].end()).end()  # type: ignore[union-attr]  # it matches nothing, too
+        end = SIGN.match(text, clause.spans[stop - 1].end()).end()  # type: ignore[union-attr]  # it matches nothing, too
         part = text[:end].rstrip(" ,;:(-\u2013\u2014")
-        if not unbalanced(part) and _may_stop(tokens, found, spans, text, stop, verb, call=call):
+        if not unbalanced(part) and _may_stop(clause, stop):
             parts.append(part)
     for form in (form for part in parts for form in (part, *reworded(part, query, entities))):
         if fits(form, query, entities):
             return finished(form)
-    if verb is None:
-        return None
     return next((finished(form) for part in parts for form in _broken(part, query, entities)), None)
+
+
+def _stands_alone(clause: Clause) -> bool:
+    """Whether a clause that follows another has its own subject and verb, or is a call."""
+    if any(token.lower in QUESTION_WORDS | {"that"} for token in clause.tokens[: clause.verb]):
+        return False
+    own = clause.found[0] == "d" or clause.tokens[0].lower in SUBJECTS
+    return clause.call or (clause.verb is not None and own)
 
 
 def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
@@ -211,67 +214,69 @@ def verb_at(tokens: Sequence[Token], found: Sequence[Role]) -> int | None:
     return None
 
 
-def _may_stop(  # noqa: PLR0911  # one rule, one line
-    tokens: Sequence[Token],
-    found: Sequence[Role],
-    spans: Sequence[regex.Match[str]],
-    text: str,
-    stop: int,
-    verb: int | None,
-    *,
-    call: bool,
-) -> bool:
+class Clause(NamedTuple):
+    """A text with its words, where its finite verb stands and whether it tells the reader to do something."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    found: tuple[Role, ...]
+    spans: list[regex.Match[str]]
+    verb: int | None
+    call: bool
+
+
+def _may_stop(clause: Clause, stop: int) -> bool:
     """Whether a clause is complete and still true where it stops before token number `stop`."""
+    text, tokens, found, spans, verb, call = clause
     last, following = tokens[stop - 1].lower, tokens[stop].lower
-    if verb is not None and verb >= stop and not call:
+    gap, rest = text[spans[stop - 1].end() : spans[stop].start()], text[spans[stop].start() :]
+    marked = bool(MARK.search(gap))
+    if (verb is not None and verb >= stop and not call) or _leaves_out(gap, rest, following, marked=marked):
         return False
-    gap = text[spans[stop - 1].end() : spans[stop].start()]
-    marked = bool(regex.search(r"[,;:]\s|[(\u2013\u2014]|\s-\s", gap))
-    rest = text[spans[stop].start() :]
+    if last in (WORDS["weak_heads"] - WORDS["whole_heads"]) | WORDS["open_ended"]:
+        return False
+    if last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
+        return False
+    cuttable = following in WORDS["cuttable"]
+    known = found[stop - 1] == "a" and cuttable and is_known_noun(last)
+    ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital or known
+    state = verb is not None and stop - 1 > verb and _is_state(last, found[stop - 1])
+    if marked or _links(rest, following) or (state and following == "after"):
+        return (ends and (verb is not None or stop > MIN_FRAGMENT)) or state or last in OBJECTS
+    return cuttable and (ends or (last in PARTICLES and following != "to")) and _cut_stays_true(clause, stop)
+
+
+def _leaves_out(gap: str, rest: str, following: str, *, marked: bool) -> bool:
+    """Whether what would be cut off is the end of a list, or limits what is stated."""
     if gap.startswith(",") and LIST.match(rest):
-        return False
-    clause = regex.split(r"[,;:(\u2014]|\b(?:and|but|so)\b", rest, maxsplit=1)[0] if not marked else ""
-    if LIMITS.search(clause) or (marked and LIMITED.match(rest)) or following in NEEDED:
-        return False
-    ends = found[stop - 1] == "n" or HARD.fullmatch(spans[stop - 1][0]) is not None or tokens[stop - 1].capital
-    ends = ends or (found[stop - 1] == "a" and following in WORDS["cuttable"] and is_known_noun(last))
-    if (
-        last in WORDS["weak_heads"] - WORDS["whole_heads"]
-        or last in WORDS["open_ended"]
-        or (last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"})
-    ):
-        return False
-    link = following in LINKS
-    if following == "and":
-        after = words_of(rest[4:])
-        link = bool(after) and (
-            _is_call(after)
-            or (after[0].lower in WORDS["determiners"] | SUBJECTS and verb_at(after, roles(after)) is not None)
-        )
-    state = (
-        verb is not None
-        and stop - 1 > verb
-        and (found[stop - 1] in {"a", "x"} or last in PARTICLES)
-        and _is_state(last)
-    )
-    if following in {"after", "because", "since"} and state:
         return True
-    if marked or link:
-        return (ends and (verb is not None or stop > 2)) or state or last in {"it", "us", "them", "you", "me"}
-    if following in {"to", "in", "on", "at", "from"} and any(
-        token.lower in WORDS["placing"] for token in tokens[:stop]
-    ):
-        return False
-    negated = any(is_negation(token.lower) for token in tokens[:stop])
-    if following not in WORDS["cuttable"] or negated or OFFER.search(text[: spans[stop - 1].end()]):
-        return False
-    if verb is None and not call:
-        return False
-    return (ends or (last in PARTICLES and following != "to")) and not (verb is not None and stop - 1 == verb)
+    clause = "" if marked else CLAUSE_END.split(rest, maxsplit=1)[0]
+    return bool(LIMITS.search(clause) or (marked and LIMITED.match(rest)) or following in NEEDED)
 
 
-def _is_state(word: str) -> bool:
-    return (tag(word)[:2] in {"JJ", "VB", "RB"} or word in PARTICLES) and word not in WORDS["open_ended"]
+def _links(rest: str, following: str) -> bool:
+    """Whether a clause of its own begins with a linking word."""
+    if following != "and":
+        return following in LINKS
+    after = words_of(rest[len("and ") :])
+    subject = bool(after) and after[0].lower in WORDS["determiners"] | SUBJECTS
+    return bool(after) and (_is_call(after) or (subject and verb_at(after, roles(after)) is not None))
+
+
+def _cut_stays_true(clause: Clause, stop: int) -> bool:
+    """Whether a clause may lose its last adverbial: no offer, no negation, no verb that needs its place."""
+    words = [token.lower for token in clause.tokens[:stop]]
+    placed = clause.tokens[stop].lower in {"to", "in", "on", "at", "from"} and bool(set(words) & WORDS["placing"])
+    offered = OFFER.search(clause.text[: clause.spans[stop - 1].end()])
+    told = clause.call or clause.verb is not None
+    return told and clause.verb != stop - 1 and not (placed or offered or any(map(is_negation, words)))
+
+
+def _is_state(word: str, role: Role) -> bool:
+    """Whether a word after the verb says how something is: "is free", "is back"."""
+    if word in WORDS["open_ended"]:
+        return False
+    return word in PARTICLES or (role in {"a", "x"} and tag(word)[:2] in {"JJ", "VB", "RB"})
 
 
 QUESTION_WORDS = frozenset({"what", "why", "how", "which", "who", "whose", "where"})
@@ -279,6 +284,10 @@ SUBJECTS = frozenset({"we", "you", "i", "nobody", "everyone", "someone"})
 LINKS = frozenset({"and", "because", "but", "so", "while", "which", "where", "since"})
 NEEDED = frozenset({"of", "until", "till", "only", "if", "unless", "without", "than", "instead", "except", "not"})
 OWNERS = frozenset({"our", "my", "we", "i"})
+MIN_FRAGMENT = 2
+OBJECTS = frozenset({"it", "us", "them", "you", "me"})
+MARK = regex.compile(r"[,;:]\s|[(\u2013\u2014]|\s-\s")
+CLAUSE_END = regex.compile(r"[,;:(\u2014]|\b(?:and|but|so)\b")
 PARTICLES = frozenset({"down", "back", "again", "here", "out"})
 SIGN = regex.compile(r"[%)\"'\u201d]*")
 # What leads over to a link: "Book at", "Charts:".
@@ -288,7 +297,8 @@ BORDER = regex.compile(r"(?:[,;]|\s[\u2013\u2014-])\s+(?:(?:and|but)\s+)?|:\s+|\
 LABEL = regex.compile(
     r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|hot take|unpopular opinion|job opening"
     r"|reminder that|please note that|just a reminder that|good news|we regret to inform [\w ]+ that"
-    r"|members are reminded that|[\w ]+ is pleased to announce that|so (?=i )|tip|due to [\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
+    r"|members are reminded that|[\w ]+ is pleased to announce that"
+    r"|so (?=i )|tip|due to [\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
     regex.IGNORECASE,
 )
 LIST = regex.compile(r"(?:[^,.;:]{1,24},\s+)*[^,.;:]{1,24},?\s(?:and|or)\s[^,.;:]{1,24}(?:[,.;:]|$)")

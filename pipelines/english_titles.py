@@ -5,11 +5,11 @@ Where one copies more of the query than it may, its order is changed by rule, el
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import regex
 
-from pipelines.english_phrases import WORD, roles, words_of
+from pipelines.english_phrases import WORD, Token, roles, words_of
 from pipelines.english_sentences import is_negation
 from pipelines.english_statements import (
     ASKS,
@@ -35,14 +35,14 @@ def question(query: str, entities: Entities) -> str | None:
     whole = sentences(query, entities)
     if not asked and len(whole) == 1 and (ASKS.match(whole[0]) or WHAT_PEOPLE.match(whole[0])):
         asked = [whole[0]]
-    for text in asked[-1:] if asked and whole[-1] == asked[-1] else asked[:1]:
-        label = LABEL.match(text)
-        text = regex.sub(r"\?+$", "", text[label.end() :] if label else text).rstrip(" .")
-        text = WHAT_PEOPLE.sub(r"what do people \1", restored(text))
-        for form in (text, JOINED.sub(r"? \1", text), *_fronted(text), _without_adverb(text)):
-            asked_form = regex.sub(r"\? (\w)", lambda match: "? " + match[1].upper(), form)
+    for sentence in asked[-1:] if asked and whole[-1] == asked[-1] else asked[:1]:
+        label = LABEL.match(sentence)
+        bare = sentence[label.end() :].rstrip("? .") if label else sentence.rstrip("? .")
+        text = WHAT_PEOPLE.sub(r"what do people \1", restored(bare))
+        forms = (text, JOINED.sub(r"? \1", text), *_subject_first(text), *_place_first(text), _without_adverb(text))
+        for form in forms:
             if fits(form, query, entities) and not TYPO.search(form):
-                return f"{capitalized(asked_form)}?"
+                return f"{capitalized(SECOND.sub(lambda match: match[0].upper(), form))}?"
     return None
 
 
@@ -50,57 +50,55 @@ def _without_adverb(text: str) -> str:
     return ADVERB.sub("", text)
 
 
-def _fronted(text: str) -> Iterator[str]:
-    """Yield a question with one of its noun phrases, or where or when it is, in front."""
+def _subject_first(text: str) -> Iterator[str]:
+    """Yield a question with one of its noun phrases in front, and a pronoun in its place."""
     tokens = words_of(text)
     found, spans = roles(tokens), list(WORD.finditer(text))
     for at in range(1, len(tokens)):
-        if found[at] != "d" and tokens[at].lower != "every":
-            continue
-        end = at + 1
-        while end < len(tokens) and not tokens[end].breaks and found[end] in {"a", "n", "q"}:
-            end += 1
-        while end > at + 1 and found[end - 1] == "a":
-            end -= 1
-        if end < len(tokens) and tokens[end].lower in {"you", "we", "i"}:
+        if found[at] == "d" or tokens[at].lower == "every":
+            end = at + 1
+            while end < len(tokens) and not tokens[end].breaks and found[end] in {"a", "n", "q"}:
+                end += 1
+            while end > at + 1 and found[end - 1] == "a":
+                end -= 1
             begin = lowered(text[: spans[at].start()].rstrip())
-            yield f"{text[spans[at].start() :]}: {begin} it"
-            continue
-        if tokens[at].lower in {"this", "next", "last"} and end == len(tokens):
-            yield f"{text[spans[at].start() :]}: {lowered(text[: spans[at].start()].rstrip())}"
-            continue
-        if end == at + 1 or found[end - 1] != "n" or tokens[at - 1].lower in WORDS["prepositions"]:
-            continue
-        head = tokens[end - 1].lower
-        plural = bool(singular(head)) or head in WORDS["plural"]
-        follows = tokens[end].lower if end < len(tokens) else ""
-        subject = (
-            bool(follows)
-            and tag(follows)[:2] != "RB"
-            and (found[end] == "x" or tokens[at - 1].lower in WORDS["finite_here"])
-        )
-        whose = head in WORDS["people"] or head in WORDS["experts"] or head == "gardener"
-        pronoun = ("they" if subject else "them") if plural or whose else "it"
-        if whose and subject and not plural:
-            continue
-        start = spans[at].start()
-        phrase = text[start : spans[end - 1].end()]
-        rest = text[spans[end - 1].end() :].strip()
-        if tokens[at].lower in {"a", "an"} and subject:
-            continue  # anyone of them, no one in particular
-        begin = lowered(text[:start].rstrip())
-        if rest and end < len(tokens) and tokens[end].lower in {"for", "of", "on"} and not subject:
-            # What belongs to the phrase goes with it.
-            yield f"{regex.sub(r'^(?:an?|the|our|your) ', '', phrase + ' ' + rest)}: {begin} {pronoun}"
-            continue
-        yield f"{phrase}: {begin} {pronoun}{rest if rest.startswith(',') else ' ' + rest if rest else ''}"
-    for at in range(len(tokens) - 1, 2, -1):
-        if tokens[at].lower in {"before", "on", "in", "with", "to", "at", "for", "after"} and at + 1 < len(tokens):
-            if found[at - 1] == "p" or tokens[at - 1].lower in {"up", "ok"}:
-                continue
-            phrase = text[spans[at + 1 if tokens[at].lower in {"to", "at"} else at].start() :]
-            if tokens[at].lower == "to" and found[at + 1] not in {"d", "n"}:
-                continue
+            follows = tokens[end].lower if end < len(tokens) else ""
+            if follows in {"you", "we", "i"}:
+                yield f"{text[spans[at].start() :]}: {begin} it"
+            elif not follows and tokens[at].lower in {"this", "next", "last"}:
+                yield f"{text[spans[at].start() :]}: {begin}"
+            elif end > at + 1 and found[end - 1] == "n" and tokens[at - 1].lower not in WORDS["prepositions"]:
+                acts = found[at - 1] == "x" and tokens[at - 1].lower in WORDS["finite_here"]
+                subject = bool(follows) and tag(follows)[:2] != "RB" and (acts or found[end] == "x")
+                phrase, rest = text[spans[at].start() : spans[end - 1].end()], text[spans[end - 1].end() :].strip()
+                yield from _replaced(phrase, begin, rest, tokens[end - 1].lower, subject=subject)
+
+
+def _replaced(phrase: str, begin: str, rest: str, head: str, *, subject: bool) -> Iterator[str]:
+    """Yield a question with a phrase in front and "it" or "they" in its place, unless nobody in particular is meant."""
+    plural = bool(singular(head)) or head in WORDS["plural"]
+    person = head in WORDS["people"] | WORDS["experts"]
+    if subject and ((person and not plural) or regex.match("an? ", phrase)):
+        return
+    pronoun = ("they" if subject else "them") if plural or person else "it"
+    if not subject and regex.match("(?:for|of|on) ", rest):
+        # What belongs to the phrase goes with it.
+        yield f"{regex.sub('^(?:an?|the|our|your) ', '', f'{phrase} {rest}')}: {begin} {pronoun}"
+    elif rest.startswith(",") or not rest:
+        yield f"{phrase}: {begin} {pronoun}{rest}"
+    else:
+        yield f"{phrase}: {begin} {pronoun} {rest}"
+
+
+def _place_first(text: str) -> Iterator[str]:
+    """Yield a question with where or when it is in front."""
+    tokens = words_of(text)
+    found, spans = roles(tokens), list(WORD.finditer(text))
+    for at in range(len(tokens) - 2, 2, -1):
+        word, before = tokens[at].lower, tokens[at - 1].lower
+        meant = word in FRONTED and found[at - 1] != "p" and before not in {"up", "ok"}
+        if meant and (word != "to" or found[at + 1] in {"d", "n"}):
+            phrase = text[spans[at + (word in {"to", "at"})].start() :]
             yield f"{phrase}: {lowered(text[: spans[at].start()].rstrip())}"
 
 
@@ -124,54 +122,56 @@ def title(query: str, entities: Entities) -> str | None:
         return None
     text = whole[0].rstrip(EDGES.replace(")", ""))
     tokens = words_of(text)
-    if not tokens or not regex.search(r"\p{L}", text) or is_negation(tokens[0].lower) or tokens[0].lower == "just":
+    if not _is_title(whole[0], tokens, bare=keywords_only(query)):
         return None
-    opens_so = tokens[0].lower in {"why", "how", "what"}
-    bare = keywords_only(query)
-    ends = (
-        at for at, token in enumerate(tokens) if at and (token.breaks or token.lower in LINKS | {"who", "that", "we"})
-    )
-    link = next(ends, len(tokens))
-    if tokens[0].lower in SUBJECTS:
-        return None
-    if not bare and not opens_so and verb_at(tokens[:link], roles(tokens)[:link]) is not None and not OURS.search(text):
-        return None
-    if opens_so and (
-        whole[0].endswith("?") or HOW_TO.match(text) or (tokens[0].lower == "what" and tokens[1].lower not in SUBJECTS)
-    ):
-        return None
-    shape = restored(text)
-    if "," not in shape and ":" not in shape and not any(token.lower in GLUE for token in tokens):
-        shape = _parted(shape)
-    first = shape.split(", ")[0]
-    forms = [
-        shape,
-        *reworded(shape, query, entities),
-        POLL.sub(r"\1: \2 \4 \3 \5?", shape),
-        ABOUT.sub(": ", shape, count=1),
-        _without_adverb(shape),
-        OF_OWN.sub(_owned, shape),
-        OF_OWN.sub(_owned, first),
-        *([WITH.sub(", ", FOR_NUMBER.sub(": ", shape))] if FOR_NUMBER.search(shape) else []),
-    ]
-    for form in forms:
-        if fits(form, query, entities) and not TYPO.search(form) and (form == shape or " " in form):
+    for form in _forms(text, query, entities):
+        if fits(form, query, entities) and not TYPO.search(form):
             return capitalized(form)
+    return next(_beginnings(text, query, entities), None)
+
+
+def _is_title(text: str, tokens: Sequence[Token], *, bare: bool) -> bool:
+    """Whether a text names something rather than states or asks it; `bare` is one of keywords alone."""
+    first = tokens[0].lower if tokens else "just"
+    if first in SUBJECTS | {"just"} or is_negation(first) or not regex.search(r"\p{L}", text):
+        return False
+    if first in {"why", "how", "what"}:
+        told = first != "what" or (len(tokens) > 1 and tokens[1].lower in SUBJECTS)
+        return told and not text.endswith("?") and not HOW_TO.match(text)
+    links = (at for at, token in enumerate(tokens) if at and (token.breaks or token.lower in LINKS | RELATIVES))
+    link = next(links, len(tokens))
+    return bare or verb_at(tokens[:link], roles(tuple(tokens))[:link]) is None or bool(OURS.search(text))
+
+
+def _forms(text: str, query: str, entities: Entities) -> Iterator[str]:
+    """Yield a whole title as it is, in other words and in another order."""
+    shape = restored(text)
+    if "," not in shape and ":" not in shape and not any(token.lower in GLUE for token in words_of(text)):
+        shape = _parted(shape)
+    yield shape
+    yield from reworded(shape, query, entities)
+    yield POLL.sub(r"\1: \2 \4 \3 \5?", shape)
+    yield ABOUT.sub(": ", shape, count=1)
+    yield _without_adverb(shape)
+    yield OF_OWN.sub(_owned, shape)
+    yield OF_OWN.sub(_owned, shape.split(", ")[0])
+    if FOR_NUMBER.search(shape):
+        yield WITH.sub(", ", FOR_NUMBER.sub(": ", shape))
+
+
+def _beginnings(text: str, query: str, entities: Entities) -> Iterator[str]:
+    """Yield the beginnings of a title that are titles, the longest first."""
+    tokens = words_of(text)
     spans, found = list(WORD.finditer(text)), roles(tokens)
+    stops = WORDS["cuttable"] | LINKS | RELATIVES | {"to", "back"}
     for stop in range(len(tokens) - 1, 1, -1):
-        part = text[: spans[stop - 1].end()]
-        kept = next((form for form in (part, *reworded(part, query, entities)) if fits(form, query, entities)), None)
-        if kept is None:
-            continue
-        gap = text[spans[stop - 1].end() : spans[stop].start()]
+        part, listed = text[: spans[stop - 1].end()], text[spans[stop - 1].end()] == ","
         noun = found[stop - 1] == "n" and tokens[stop - 1].lower not in WORDS["weak_heads"] - WORDS["whole_heads"]
-        whole_so_far = stop > 2 or ("," in gap and found[0] == "n")
-        ends = (
-            tokens[stop].lower in WORDS["cuttable"] | LINKS | {"to", "who", "that", "we", "back"} - {"of"} or "," in gap
-        )
-        if noun and whole_so_far and ends and not FIRM.search(text[spans[stop].start() :]):
-            return capitalized(restored(kept))
-    return None
+        enough = stop > 2 or (listed and found[0] == "n")  # "gift cards" says too little alone
+        ends = tokens[stop].lower in stops or listed
+        if noun and enough and ends and not FIRM.search(text[spans[stop].start() :]):
+            forms = (part, *reworded(part, query, entities))
+            yield from (capitalized(restored(form)) for form in forms if fits(form, query, entities))
 
 
 def _owned(match: regex.Match[str]) -> str:
@@ -223,6 +223,10 @@ INVERTED = regex.compile(
 HOW_TO = regex.compile(r"how (?:to|(?:do|can|should) (?:i|you|we))\b", regex.IGNORECASE)
 JOINING = frozenset({"every", "on", "this", "next", "last", "under"})
 NO_OPENER = frozenset({"free", "friendly", "left", "flat", "bake", "explained", "published", "proof", "based"})
+# What follows starts a sentence of its own.
+SECOND = regex.compile(r"\? \w")
+FRONTED = frozenset({"before", "on", "in", "with", "to", "at", "for", "after"})
+RELATIVES = frozenset({"who", "that", "we"})
 OURS = regex.compile(r"^(?:.* )?(?:that|why|how we|our followers|the \w+ that)\b", regex.IGNORECASE)
 FIRM = regex.compile(r"\b(?:not?|never|only|unless|if|except|instead)\b", regex.IGNORECASE)
 DATED = regex.compile(

@@ -92,12 +92,21 @@ SWAPS = [
         (r"\bwe're\b", "we are"), (r"\bwe are\b", "we're"), (r"\bdo not\b", "don't"), (r"\bis not\b", "isn't"),
         (r"\bwill not\b", "won't"), (r"\bdon't\b", "do not"), (r"\b(?:actually|really|finally|very) ", ""),
         (r"\bbecause of\b", "due to"), (r"\bdue to\b", "because of"), (r"(?<= \w{3,20} )who\b", "that"),
-        (r"\bis looking for\b", "is searching for"), (r"\bthe (\w+) that (?=(?:local|our|the|my|we|you|i)\b)", r"the \1 "),
+        (r"\bis looking for\b", "is searching for"),
+        (r"\bthe (\w+) that (?=(?:local|our|the|my|we|you|i)\b)", r"the \1 "),
         (r"\bnear the\b", "close to the"), (r"\bprepare for\b", "get ready for"), (r"\bwant to\b", "would like to"),
         (r"\beveryone\b", "everybody"), (r"\bevery\b(?! \w+ of)", "each"),
         (r"\bhave been\b", "were"), (r"\bhas been\b", "was"), (r"\babout (?=a|the|our|why|big)", "on "),
-        (r"\bis going to the\b", "is off to the"), (r"\bis available\b", "is out"), (r"\bstarting (?=\d)", "from "), (r"\bis now open\b", "is open now"), (r"\bis worth more than\b", "beats"), (r"^say hello to\b", "meet"),
-        (r"\bwhile\b", "as"), (r"\buntil\b", "till"), (r"\bbecause\b(?! of)", "since"), (r"(?<!,) and (?!yes\b|thank)", " & "),
+        (r"\bis going to the\b", "is off to the"),
+        (r"\bis available\b", "is out"),
+        (r"\bstarting (?=\d)", "from "),
+        (r"\bis now open\b", "is open now"),
+        (r"\bis worth more than\b", "beats"),
+        (r"^say hello to\b", "meet"),
+        (r"\bwhile\b", "as"),
+        (r"\buntil\b", "till"),
+        (r"\bbecause\b(?! of)", "since"),
+        (r"(?<!,) and (?!yes\b|thank)", " & "),
     )
 ]  # fmt: skip
 ADDRESSED = regex.compile(r"[\"\u201c]")
@@ -108,12 +117,17 @@ ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
 KINDS = {
     "lost": regex.compile(r"^(?:found|lost)\b|\blost property\b", regex.I),
     "vacancy": regex.compile(
-        r"\b(?:hiring|vacancy|job opening|job 4|developer job|is looking for an?|looking for \d+|needs help)\b", regex.I
+        r"\b(?:hiring|vacancy|job opening|job 4|developer job|is looking for an?|looking for \d+"
+        r"|needs help)\b",
+        regex.I,
     ),
     "notice": regex.compile(
-        r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)|crash(?:es|ing)?|not working"
-        r"|(?:is|are) (?:down|closed)|(?:been|is) moved|refund|not ship|apology|apologi[sz]e|reminded|not available|heads up|please note"
-        r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous|cash only|closing down|remain closed"
+        r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)"
+        r"|crash(?:es|ing)?|not working"
+        r"|(?:is|are) (?:down|closed)|(?:been|is) moved|refund|not ship|apology|apologi[sz]e"
+        r"|reminded|not available|heads up|please note"
+        r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous"
+        r"|cash only|closing down|remain closed"
         r"|closes? (?:at|for)|visiting)\b",
         regex.I,
     ),
@@ -127,13 +141,17 @@ KINDS = {
     ),
     "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
     "offer": regex.compile(
-        r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift|restock|refurbished)\b|[$£€]\d",
+        r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
+        r"|restock|refurbished)\b|[$£€]\d",
         regex.I,
     ),
     "occasion": regex.compile(
-        r"\b(?:opening|reopen\w*|event|workshop|webinar|festival|market|brunch|meetup|night|class|open (?:day|house)|exhibition"
-        r"|party|match|race|ride|marathon|cleanup|swap|popup|parkrun|circle|tickets|doors open|launch|derby|sprint|lecture|session"
-        r"|viewings|screening|tour|q&a|demo day|camp|adoption|walk group|book club|come to|come and see|see you at|registration|sign ups)\b",
+        r"\b(?:opening|reopen\w*|event|workshop|webinar|festival|market|brunch|meetup|night|class"
+        r"|open (?:day|house)|exhibition"
+        r"|party|match|race|ride|marathon|cleanup|swap|popup|parkrun|circle|tickets|doors open"
+        r"|launch|derby|sprint|lecture|session"
+        r"|viewings|screening|tour|q&a|demo day|camp|adoption|walk group|book club|come to"
+        r"|come and see|see you at|registration|sign ups)\b",
         regex.I,
     ),
 }
