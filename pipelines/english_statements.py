@@ -7,40 +7,21 @@ that are no number, name, date, price or link.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import regex
 
 from pipelines.english_phrases import WORD, Role, Token, roles, words_of
 from pipelines.english_sentences import is_negation
-from pipelines.english_wording import Entities, finished, fits, lowered, reworded, unbalanced
+from pipelines.english_wording import Entities, finished, fits, lowered, reworded, sentences, unbalanced
 from pipelines.english_words import WORDS, is_known_noun, is_verb, tag
 from pipelines.facts import DAYS
-from pipelines.phrases import EDGES, capitalized, one_line
+from pipelines.phrases import EDGES, capitalized
 
 MAX_CLAUSES = 12
-MAX_LINK_WORDS = 4
 MIN_WORDS = 4
 # Stands in a long statement for what an author puts in there: "by the way".
 ASIDE = "\u2026"
-LINK = " \u2192 "
-
-
-@lru_cache(maxsize=256)
-def sentences(query: str, entities: Entities) -> tuple[str, ...]:
-    """Split a query into sentences on one line each, without links, tags and emoji at their ends."""
-    for entity in entities:
-        if entity.label in {"HASHTAG", "EMOJI", "URL"}:
-            query = query.replace(entity.text, {"URL": LINK, "EMOJI": "\n"}.get(entity.label, " "))
-    query = regex.sub(r"^thank (?=the|our)", "thank you to ", query, flags=regex.I)
-    parts: list[str] = []
-    for part in SENTENCE.split(query):
-        text, linked, _ = one_line(part).partition(LINK.strip())
-        if linked:
-            text = "" if text.count(" ") < MAX_LINK_WORDS else LEAD.sub("", text)
-        parts.append(text.strip().lstrip(EDGES.replace("(", "")))
-    return tuple(part for part in parts if WORD.search(part))
 
 
 def statements(query: str, entities: Entities) -> list[str]:
@@ -290,9 +271,6 @@ MARK = regex.compile(r"[,;:]\s|[(\u2013\u2014]|\s-\s")
 CLAUSE_END = regex.compile(r"[,;:(\u2014]|\b(?:and|but|so)\b")
 PARTICLES = frozenset({"down", "back", "again", "here", "out"})
 SIGN = regex.compile(r"[%)\"'\u201d]*")
-# What leads over to a link: "Book at", "Charts:".
-LEAD = regex.compile(r"(?:[.;,]\s*[^.;,]{0,24})?\s*(?:\b(?:at|here|via|on|by)|:)\s*$")
-SENTENCE = regex.compile(r"(?<=[.!?…][\"')\u201d]?)(?<!\b(?:Dr|Mr|Ms|Mrs|St|No|vs)\.)\s+|\n+|(?<=\?)\s*\?")
 BORDER = regex.compile(r"(?:[,;]|\s[\u2013\u2014-])\s+(?:(?:and|but)\s+)?|:\s+|\s(?:and|but)\s+")
 LABEL = regex.compile(
     r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|hot take|unpopular opinion|job opening"

@@ -20,10 +20,9 @@ from pipelines.english_statements import (
     SUBJECTS,
     TYPO,
     keywords_only,
-    sentences,
     verb_at,
 )
-from pipelines.english_wording import Entities, fits, lowered, restored, reworded
+from pipelines.english_wording import Entities, fits, lowered, restored, reworded, sentences
 from pipelines.english_words import WORDS, singular, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized

@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import regex
 
-from pipelines.english_phrases import words_of
+from pipelines.english_phrases import WORD, words_of
 from pipelines.english_words import WORDS, is_common, is_proper
 from pipelines.facts import DAYS
-from pipelines.phrases import capitalized, longest_copied_run
+from pipelines.phrases import EDGES, capitalized, longest_copied_run, one_line
 from pipelines.records import Entity
 
 MAX_COUNTED = 6
 Entities = tuple[Entity, ...]
+MAX_LINK_WORDS = 4
+LINK = " \u2192 "
+LEAD = regex.compile(r"(?:[.;,]\s*[^.;,]{0,24})?\s*(?:\b(?:at|here|via|on|by)|:)\s*$")
+SENTENCE = regex.compile(r"(?<=[.!?…][\"')\u201d]?)(?<!\b(?:Dr|Mr|Ms|Mrs|St|No|vs)\.)\s+|\n+|(?<=\?)\s*\?")
 
 
 def fits(text: str, query: str, entities: Entities) -> bool:
     """Whether a text copies no more of the query than it may."""
     return longest_copied_run(text, query, entities) <= MAX_COUNTED
+
+
+@lru_cache(maxsize=256)
+def sentences(query: str, entities: Entities) -> tuple[str, ...]:
+    """Split a query into sentences on one line each, without links, tags and emoji at their ends."""
+    for entity in entities:
+        if entity.label in {"HASHTAG", "EMOJI", "URL"}:
+            query = query.replace(entity.text, {"URL": LINK, "EMOJI": "\n"}.get(entity.label, " "))
+    query = regex.sub(r"^thank (?=the|our)", "thank you to ", query, flags=regex.I)
+    parts: list[str] = []
+    for part in SENTENCE.split(query):
+        text, linked, _ = one_line(part).partition(LINK.strip())
+        if linked:
+            text = "" if text.count(" ") < MAX_LINK_WORDS else LEAD.sub("", text)
+        parts.append(text.strip().lstrip(EDGES.replace("(", "")))
+    return tuple(part for part in parts if WORD.search(part))
 
 
 def finished(text: str) -> str:

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.facts import facts, invents
+from pipelines.frames import count, parse, slot_names, write
 from pipelines.phrases import longest_copied_run
 from pipelines.query_analyzer import QueryAnalyzer
 from pipelines.records import Brief, Entity, Intent, Language, Objective, Template, Tone
-from pipelines.templates import count, load_templates, parse, parse_templates, realise, slot_names, write
+from pipelines.templates import load_templates, parse_templates, realise
 from pipelines.tweets import entities, is_valid
 
 LINK = Entity("https://example.com/offer", "URL", 0, 25)
