@@ -19,9 +19,9 @@ from pipelines.english_sentences import (
     is_price,
     moment_of,
 )
-from pipelines.english_statements import ASIDE, has_verb, is_call, is_weak, statements
+from pipelines.english_statements import ASIDE, has_verb, is_call, statements
 from pipelines.english_titles import HOW_TO, question, title, wondering
-from pipelines.english_wording import KINDS, finished, kind_of_message, lowered, restored
+from pipelines.english_wording import KINDS, finished, is_weak, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, plural_of, singular, tag
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
@@ -264,7 +264,7 @@ def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked
     filled = {"fact": opening.replace(ASIDE, aside)} | ({"also": also.replace(ASIDE, aside)} if also else {})
     if asked:
         return filled
-    told, call = has_verb(opening), is_call(opening)
+    told, call = has_verb(opening), is_call(words_of(opening))
     if call and kind in {"news", "story", "opinion"}:
         kind = "share" if SHARES.match(opening) else "call"
     elif kind == "opinion" and not told:

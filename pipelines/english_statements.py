@@ -13,13 +13,23 @@ import regex
 
 from pipelines.english_phrases import WORD, Role, Token, roles, words_of
 from pipelines.english_sentences import is_negation
-from pipelines.english_wording import Entities, finished, fits, lowered, reworded, sentences, unbalanced
+from pipelines.english_wording import (
+    HARD,
+    MIN_WORDS,
+    WEAK,
+    Entities,
+    finished,
+    fits,
+    lowered,
+    reworded,
+    sentences,
+    unbalanced,
+)  # fmt: skip
 from pipelines.english_words import WORDS, is_known_noun, is_verb, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized
 
 MAX_CLAUSES = 12
-MIN_WORDS = 4
 # Stands in a long statement for what an author puts in there: "by the way".
 ASIDE = "\u2026"
 
@@ -60,7 +70,7 @@ def _within(text: str, other: str) -> bool:
 def has_verb(text: str) -> bool:
     """Whether a text is a sentence rather than a headline."""
     tokens = words_of(text)
-    return verb_at(tokens, roles(tokens)) is not None or _is_call(tokens)
+    return verb_at(tokens, roles(tokens)) is not None or is_call(tokens)
 
 
 def _clauses(sentence: str, query: str, entities: Entities) -> Iterator[str]:
@@ -83,7 +93,7 @@ def _shortened(text: str, query: str, entities: Entities, *, follows: bool = Fal
     if len(tokens) <= 1 or TYPO.search(text) or not _opens(tokens, follows=follows):
         return None
     found = roles(tokens)
-    clause = Clause(text, tokens, found, list(WORD.finditer(text)), verb_at(tokens, found), _is_call(tokens))
+    clause = Clause(text, tokens, found, list(WORD.finditer(text)), verb_at(tokens, found), is_call(tokens))
     subject = {token.lower for token in tokens[: clause.verb]} if clause.verb is not None else set()
     if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause)):
         return None
@@ -153,7 +163,7 @@ def _opens(tokens: Sequence[Token], *, follows: bool) -> bool:
     return not (follows and (first in WORDS["prepositions"] or first in WORDS["others"]))
 
 
-def _is_call(tokens: Sequence[Token]) -> bool:
+def is_call(tokens: Sequence[Token]) -> bool:
     """Whether a text tells its reader to do something."""
     at = 1 if tokens[0].lower == "please" and len(tokens) > 1 else 0
     first = tokens[at].lower
@@ -241,7 +251,7 @@ def _links(rest: str, following: str) -> bool:
         return following in LINKS
     after = words_of(rest[len("and ") :])
     subject = bool(after) and after[0].lower in WORDS["determiners"] | SUBJECTS
-    return bool(after) and (_is_call(after) or (subject and verb_at(after, roles(after)) is not None))
+    return bool(after) and (is_call(after) or (subject and verb_at(after, roles(after)) is not None))
 
 
 def _cut_stays_true(clause: Clause, stop: int) -> bool:
@@ -289,26 +299,10 @@ DATED_END = regex.compile(
 LIMITS = regex.compile(r"\b(?:not?|never|only|until|till|unless|if|except|without|than|instead|n't|\w+n't)\b", regex.I)
 LIMITED = regex.compile(r"(?:not|only|but not|except|unless|if|until|till|cash only)\b", regex.IGNORECASE)
 OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|available|complimentary)\b", regex.I)
-HARD = regex.compile(r"[$€£]?\d[\d.,:/]*(?:%|[a-z]{1,2})?|[\p{L}]*\d+[\p{L}\d]*")
 TYPO = regex.compile(r"\b(?:cant|dont|wont|theres|didnt|doesnt|isnt|youre|ive|im|wifi no)\b|_{2,}|^\W*$", regex.I)
-WEAK = regex.compile(
-    r"(?:see you|ask us|thank|today only|vote|please|look at|full list|numbers and|finish this|asking|selling)\b",
-    regex.IGNORECASE,
-)
 ASKS = regex.compile(
     r"(?:what|which|who|where|when|why|how)\b.{0,40}?\b(?:do|does|did|should|would|can|is|are|was|makes|has)\b"
     r"|(?:is|are|do|does|did|should|would|can|could|will|have|has|anyone)\s(?:\w+)\s",
     regex.IGNORECASE,
 )
 GLUE = WORDS["prepositions"] | WORDS["determiners"] | WORDS["pronouns"] | {"and", "or", "who", "why", "how", "to"}
-
-
-def is_call(text: str) -> bool:
-    """Whether a sentence tells its reader to do something."""
-    return _is_call(words_of(text))
-
-
-def is_weak(text: str) -> bool:
-    """Whether a statement says too little to open a tweet."""
-    few = text.count(" ") < MIN_WORDS - 2 and not HARD.search(text) and not text.startswith(("Meet", "New episode"))
-    return few or bool(WEAK.match(text) and not (text.startswith("Thank") and text.count(" ") >= MIN_WORDS))

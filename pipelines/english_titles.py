@@ -14,7 +14,6 @@ from pipelines.english_sentences import is_negation
 from pipelines.english_statements import (
     ASKS,
     GLUE,
-    HARD,
     LABEL,
     LINKS,
     SUBJECTS,
@@ -22,7 +21,7 @@ from pipelines.english_statements import (
     keywords_only,
     verb_at,
 )
-from pipelines.english_wording import Entities, fits, lowered, restored, reworded, sentences
+from pipelines.english_wording import HARD, Entities, fits, lowered, restored, reworded, sentences
 from pipelines.english_words import WORDS, singular, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized

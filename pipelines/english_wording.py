@@ -14,6 +14,12 @@ from pipelines.phrases import EDGES, capitalized, longest_copied_run, one_line
 from pipelines.records import Entity
 
 MAX_COUNTED = 6
+WEAK = regex.compile(
+    r"(?:see you|ask us|thank|today only|vote|please|look at|full list|numbers and|finish this|asking|selling)\b",
+    regex.IGNORECASE,
+)
+HARD = regex.compile(r"[$€£]?\d[\d.,:/]*(?:%|[a-z]{1,2})?|[\p{L}]*\d+[\p{L}\d]*")
+MIN_WORDS = 4
 Entities = tuple[Entity, ...]
 MAX_LINK_WORDS = 4
 LINK = " \u2192 "
@@ -176,3 +182,9 @@ KINDS = {
         regex.I,
     ),
 }
+
+
+def is_weak(text: str) -> bool:
+    """Whether a statement says too little to open a tweet."""
+    few = text.count(" ") < MIN_WORDS - 2 and not HARD.search(text) and not text.startswith(("Meet", "New episode"))
+    return few or bool(WEAK.match(text) and not (text.startswith("Thank") and text.count(" ") >= MIN_WORDS))
