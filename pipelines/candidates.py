@@ -90,7 +90,15 @@ async def write(
     if proposals is None:
         return None
     entities = (analysis.entities or ()) if analysis else ()
-    admitted = admissible(proposals, query.query, entities, engines.policy, history=query.history, language=language)
+    admitted = admissible(
+        proposals,
+        query.query,
+        entities,
+        engines.policy,
+        frames={template.name: template.content for template in engines.templates},
+        history=query.history,
+        language=language,
+    )
     written = [Written(proposal, findings) for proposal, findings in admitted]
     if not written or engines.fluency_floor is None or brief.engine == "templates" or language != "en":
         return written

@@ -7,7 +7,8 @@ is set to block, and must read as well as people write, where a critic speaks th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from pipelines.facts import invents
@@ -31,6 +32,7 @@ def admissible(
     entities: Sequence[Entity],
     policy: Policy,
     *,
+    frames: Mapping[str, str] = MappingProxyType({}),
     history: Sequence[Post] = (),
     language: Language = "en",
 ) -> list[tuple[Proposal, tuple[Finding, ...]]]:
@@ -41,12 +43,14 @@ def admissible(
         source: the text of the author that all facts must come from.
         entities: what the source holds of names, links and tags; they may be copied at any length.
         policy: which rules block; the others are returned as findings.
+        frames: the author's own templates by name: what stands in one is the author's own word too.
         history: the author's recent posts, for what was posted before.
         language: of the findings.
     """
     kept: list[tuple[Proposal, tuple[Finding, ...]]] = []
     for proposal in proposals:
-        if not is_valid(proposal.text) or invents(source, proposal.text):
+        own = f"{source}\n{frames.get(proposal.template or '', '')}"
+        if not is_valid(proposal.text) or invents(own, proposal.text):
             continue
         if longest_copied_run(proposal.text, source, entities) > MAX_COPIED_WORDS:
             continue

@@ -54,6 +54,14 @@ def test_what_states_only_what_the_author_said_stays(text: str) -> None:
     assert kept(text) == [text]
 
 
+def test_what_stands_in_the_authors_own_template_is_the_authors_word() -> None:
+    text = "Fresh bread, 20% off: https://bakery.com/other"
+    proposal = Proposal(text, weighted_length(text), "template", "mine")
+    frame = "{Topic}, 20% off: https://bakery.com/other"
+    assert admissible([proposal], SOURCE, (), Policy(), frames={"mine": frame})
+    assert not admissible([proposal], SOURCE, (), Policy(), frames={"another": frame})
+
+
 def test_a_rule_that_blocks_drops_a_text_and_one_that_warns_is_told_with_it() -> None:
     text = "Like this if you love fresh bread. Retweet if you bake."
     (found,) = admissible(proposed(text), SOURCE, (), Policy({"engagement_bait": "warn"}))
