@@ -17,7 +17,8 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from deployments.microbatch import Failed, MicroBatcher, Overloaded
 from deployments.settings import Stages as StageConfigs
 from pipelines.errors import ModelUnavailable
-from pipelines.records import Affect, Analysis, Brief, Comparison, Draft, Model, Pair, Prediction, Proposal
+from pipelines.records import Affect, Analysis, Brief, Draft, Model, Pair, Proposal
+from pipelines.results import Comparison, Prediction
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

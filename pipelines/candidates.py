@@ -13,19 +13,8 @@ from typing import Protocol, TypeVar
 
 from pipelines.errors import ModelUnavailable
 from pipelines.policy import Policy
-from pipelines.records import (
-    Affect,
-    Analysis,
-    Brief,
-    Candidate,
-    Degraded,
-    Finding,
-    Language,
-    Prediction,
-    Proposal,
-    Query,
-    Template,
-)
+from pipelines.records import Affect, Analysis, Brief, Degraded, Finding, Language, Proposal, Query, Template
+from pipelines.results import Candidate, Prediction
 from pipelines.selection import admissible, diverse
 
 Result = TypeVar("Result")

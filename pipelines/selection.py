@@ -14,7 +14,8 @@ from typing import TypeVar
 from pipelines.facts import invents
 from pipelines.phrases import longest_copied_run
 from pipelines.policy import Policy, lint
-from pipelines.records import Candidate, Entity, Finding, Language, Post, Proposal
+from pipelines.records import Entity, Finding, Language, Post, Proposal
+from pipelines.results import Candidate
 from pipelines.tweets import is_valid
 
 Item = TypeVar("Item")

@@ -23,7 +23,8 @@ from pipelines import optimize
 from pipelines.candidates import Engines
 from pipelines.facts import invents
 from pipelines.fluency import read_critic
-from pipelines.records import Analysis, Candidate, Query
+from pipelines.records import Analysis, Query
+from pipelines.results import Candidate
 from pipelines.training.local import LocalModels
 from pipelines.tweets import is_valid
 

@@ -21,7 +21,8 @@ from deployments.ingress import create_api
 from deployments.schemas import QUERY_BODY
 from deployments.stages import Stages
 from pipelines.optimize import answer
-from pipelines.records import Affect, Analysis, Brief, Draft, Prediction, Proposal, Query
+from pipelines.records import Affect, Analysis, Brief, Draft, Proposal, Query
+from pipelines.results import Prediction
 from store.cache import Cache
 from store.postgres import AnalyzedQuery, Store
 from tests.benchmarks.local import ingress_config, models, on

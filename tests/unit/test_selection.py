@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pipelines.facts import invents
 from pipelines.policy import Policy
-from pipelines.records import Candidate, Post, Proposal
+from pipelines.records import Post, Proposal
+from pipelines.results import Candidate
 from pipelines.selection import MAX_COPIED_WORDS, admissible, distinct, diverse
 from pipelines.tweets import entities, is_valid, weighted_length
 
