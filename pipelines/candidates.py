@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipelines.errors import ModelUnavailable
-from pipelines.policy import Policy
+from pipelines.policy import Policy, lint
 from pipelines.records import Affect, Analysis, Brief, Degraded, Finding, Language, Proposal, Query, Template
 from pipelines.results import Candidate, Prediction
 from pipelines.selection import admissible, diverse
@@ -85,6 +85,7 @@ async def write(
         entities,
         engines.policy,
         frames={template.name: template.content for template in engines.templates},
+        source_is_clean=not lint(query.query, language=language),
         history=query.history,
         language=language,
     )

@@ -11,6 +11,7 @@ import pytest
 from pipelines.candidates import Engines
 from pipelines.facts import invents
 from pipelines.phrases import longest_copied_run
+from pipelines.policy import lint
 from pipelines.selection import MAX_COPIED_WORDS
 from pipelines.training.generation import Written, figures, read_queries, write
 from pipelines.training.local import LocalModels
@@ -47,6 +48,13 @@ def test_every_candidate_is_valid_and_states_nothing_of_its_own(written: list[Wr
             assert not invents(item.query.query, candidate.text), (item.query.query, candidate.text)
             entities = (item.analysis.entities or ()) if item.analysis else ()
             assert longest_copied_run(candidate.text, item.query.query, entities) <= MAX_COPIED_WORDS, candidate.text
+
+
+def test_a_candidate_breaks_no_rule_that_its_query_does_not(written: list[Written]) -> None:
+    for item in written:
+        known = {finding.rule for finding in lint(item.query.query, language="en")}
+        for candidate in item.candidates:
+            assert {finding.rule for finding in lint(candidate.text, language="en")} <= known, candidate.text
 
 
 def test_candidates_are_on_topic_distinct_and_there(written: list[Written]) -> None:
