@@ -125,9 +125,9 @@ def _ranked(
 ) -> tuple[tuple[Template, ...], ...]:
     """Return frames by how well they fit, best first, those that fit as well together.
 
-    What comes first weighs more than all that follows it: the objective (the first that was asked for before the
-    others), whether the frame carries the author's message, is about the topic or only names it, the intent unless
-    that is "other", the tone, its proven record.
+    What comes first weighs more than all that follows it: whether the frame carries the author's message in a tone that
+    suits and sells only where that was asked for, the objective (the first that was asked for before the others),
+    whether it is about the topic or only names it, the intent unless that is "other", the tone, its proven record.
     """
 
     def fit(template: Template) -> tuple[int, int, int, bool, bool, float]:
@@ -155,7 +155,7 @@ def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Br
         length = weighted_length(text)
         if (
             text not in found
-            and text.casefold().rstrip(".!") != brief.query.casefold().rstrip(".!")
+            and text.casefold() != brief.query.casefold()
             and length <= MAX_WEIGHTED_LENGTH
             and is_postable(text)
             and longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
