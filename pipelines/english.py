@@ -23,6 +23,7 @@ from pipelines.english_statements import ASIDE, has_verb, is_call, statements
 from pipelines.english_titles import HOW_TO, question, title, wondering
 from pipelines.english_wording import KINDS, finished, is_weak, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, plural_of, singular, tag
+from pipelines.facts import invents
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def slots(brief: Brief) -> dict[str, str]:
         if announced and (when := moment_of(sentence)):
             filled["when"] = when
     filled |= _sentence_slots(brief, filled.get("topic", ""))
-    message = _message_slots(brief)
+    message = {name: text for name, text in _message_slots(brief).items() if not invents(brief.query, text)}
     if message:
         filled = {name: value for name, value in filled.items() if name not in {"how", "doing"}}
     filled |= message
