@@ -35,7 +35,7 @@ MAX_COPIED_WORDS = 6
 # fmt: off
 MESSAGE_SLOTS = frozenset({
     "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
-    "gracias",
+    "gracias", "largo", "dos", "pregunta",
 })
 LABEL_SLOTS = frozenset({
     "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",

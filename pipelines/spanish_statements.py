@@ -1,0 +1,334 @@
+"""Takes out of a Spanish query what can be said again in few of its own words: statements, a question, a headline.
+
+A text may repeat at most MAX_COPIED_WORDS words of the query in a row, so a long sentence is cut at a clause border,
+turned around, or bridged with a word of ours ("Adoptamos una burra. ¿Para qué? Para limpiar el monte.").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import regex
+
+from pipelines import spanish_words as es
+from pipelines.facts import EMAIL
+from pipelines.phrases import longest_copied_run, one_line
+from pipelines.sentences import capitalized, is_balanced, refers_back, sentences
+from pipelines.spanish_grammar import is_adjective, is_infinitive, is_verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.records import Brief
+
+MAX_COPIED_WORDS = 6
+MAX_KEYWORDS = 8
+WORD = regex.compile(r"[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}'’.,:/%-]*(?<![.,:])|[$€]\S*|%|€")
+# Where a sentence may be cut; the word opens what is cut off.
+BORDER = regex.compile(
+    r"(?:[,;:]|\s[—–-])\s+|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|antes|después|cuando|sobre"
+    r"|entre|a|al|sin|el (?=(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|este|esta)\s)"
+)
+# What is cut off here would turn round or widen what is said before.
+NEEDED = es.word_set("si hasta solo sólo excepto salvo menos sin no ni pero cuando mientras antes sino")
+OPENERS = es.word_set("en para durante desde este esta el antes por")
+HANGING = es.FUNCTION_WORDS - es.word_set("bien mal hoy ayer mañana aquí más también ya nada siempre todo")
+BARE_VERBS = es.word_set(
+    "vuelve vuelven cierra cierran llega llegan empieza empiezan ascendimos llegamos abrimos abre abren termina crece "
+    "sale salen flojea firmaron acaba volvemos empezamos cerramos ganamos aprobamos"
+)
+NO_START = es.word_set(
+    "que porque cuando si como lo la los las le les se me te nos y e o u ni pero además así eso esto ese esa él ella"
+    " también"
+) - es.word_set("lo la los las se me te nos si")
+CITIES = es.word_set(
+    "madrid barcelona valencia sevilla bilbao granada zaragoza málaga malaga gijón gijon lavapiés bogotá bogota lima "
+    "medellín medellin monterrey guadalajara rosario palermo montevideo quito santiago córdoba cordoba murcia oviedo "
+    "vigo cali caracas lisboa méxico mexico latam"
+)
+HEADS = es.word_set(
+    "cierre corte oferta receta curso taller festival ramos ramo estreno beca becas club outlet quedada campamento "
+    "inscripción lista factura carrera final huelga retraso mantenimiento trucos guía museo menú menu banda podcast "
+    "limpieza calle tienda feria venta rebajas departamento piso estudio clases clase aviso preventa observación "
+    "exposición bicis adopción libro muebles jornada maleta historia plazas voluntarios observacion inscripcion"
+)
+PARTS = es.word_set(
+    "apertura presentación convocatoria plazas liquidación votación opinión opinion taller sprint jornada regalo "
+    "entrada colegios explicado edición envío envio"
+)
+DATED = regex.compile(rf"(?:{es._DAY}|{es._MONTH}|domingos|sábados|20\d\d)\b")
+QUESTION_START = regex.compile(
+    r"(?:qué|que|cuál|cual|quién|quien|cómo|dónde|cuándo|cuánt[oa]s?|con qué|por qué|a quien|a quién|de qué|ya conocen|"
+    r"comprar\w+|mejor \p{L}+r |pongo)(?!\p{L})"
+)
+PEOPLE_AFTER = regex.compile(r"(?:quien(?:es)?|gente|chic[oa]s|niñ[oa]s|adultos|estudiantes|padres?|principiantes|oficinas)")
+
+
+def says_again(text: str, brief: Brief) -> bool:
+    """Whether a text repeats no long run of the query."""
+    return longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
+
+
+def read_sentences(brief: Brief) -> list[str]:
+    """Return the sentences of the query without their links and emoji, one line each."""
+    found = []
+    for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", brief.query)):
+        clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*_<>\[\]]+|#\S+", " ", one_line(text))
+        if clean.strip(" .!?¡¿"):
+            found.append(clean.strip().replace(" .", "."))
+    return found
+
+
+def find_link_call(brief: Brief) -> str | None:
+    """Return the author's own words before the link with it ("Informe: https://..."); None where they are too long."""
+    url = next((entity.text for entity in brief.entities if entity.label == "URL"), None)
+    for sentence in read_sentences(brief) if url else ():
+        before, found, _ = sentence.partition(url or "")
+        if not found or not before.strip():
+            continue
+        for text in (before, before.rstrip(": ").rpartition(": ")[2] + before[len(before.rstrip(": ")) :]):
+            said = text.strip()
+            opens = said.split(maxsplit=1)[0].casefold()
+            if (
+                says_again(said, brief)
+                and len(said.split()) <= 10
+                and not any(mark in said for mark in "@?¿")
+                and opens not in NEEDED | es.word_set("y e o que en a")
+                and (said.endswith(":") or said.split()[-1] in {"en", "aquí"})
+                and is_balanced(said)
+            ):
+                return f"{capitalized(said)} {url}"
+    return None
+
+
+def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
+    """Return wordings, fullest first and with an end mark, of each sentence that states something.
+
+    The first list stands on its own; the sentences of the second lean on what the draft says before them.
+    """
+    alone, leaning = [], []
+    for place, sentence in enumerate(read_sentences(brief)):
+        body = sentence.strip("¡!.… ").removesuffix(":")
+        first = body.split(maxsplit=1)[0].casefold().strip(",:") if body.strip() else "que"
+        if (
+            regex.search(r"http|[?¿@/#]|___|^[^:]*:$", sentence)
+            or EMAIL.search(sentence)
+            or not is_balanced(body)
+            or len(body.split()) < 2
+            or not has_verb(body)
+            or first in NO_START
+            or QUESTION_START.match(body)
+        ):
+            continue
+        mark = "!" if sentence.endswith("!") and "¡" in sentence else "."
+        wordings = [f"{'¡' * (mark == '!')}{capitalized(text)}{mark}" for text in _wordings(body, brief)]
+        if wordings:
+            leans = refers_back(body) or (place > 0 and (first in LEANING or (is_verb(first) and first not in STANDING)))
+            (leaning if leans and place else alone).append(list(dict.fromkeys(wordings)))
+    return alone, leaning
+
+
+def _wordings(body: str, brief: Brief) -> Iterator[str]:
+    if says_again(body, brief):
+        yield body
+        return
+    for text in (*_turned(body), *_bridged(body)):
+        if says_again(text, brief) and text.count("¿") < 2:
+            yield text
+    equal = regex.fullmatch(r"(?:[^:]*: )?((?:el|la|los|las) [^,]+?) (?:es|son) ((?:el|la|los|las|un|una) [^,]+)", body)
+    if equal and says_again(f"{equal[1]} {equal[2]}".replace(" ", " ", 1), brief):
+        yield f"¿{capitalized(equal[1])}? {capitalized(equal[2])}"
+    named = regex.fullmatch(r"(?i)nombramiento de (la|el|del) (.+) como (.+)", body)
+    if named:
+        yield f"{named[1]} {named[2]}, nombrad{'a' if named[1] == 'la' else 'o'} {named[3]}"
+    cuts = [text for text, _ in _cuts(body) if says_again(text, brief) and has_verb(text)]
+    yield from reversed(cuts[-1:])
+
+
+def _cuts(body: str) -> Iterator[tuple[str, str]]:
+    """Yield what may stand before each border, complete, with what is cut off, shortest first."""
+    for match in BORDER.finditer(body):
+        head, rest = body[: match.start()].rstrip(" ,;:"), body[match.end() :].strip()
+        words = [word.casefold() for word in WORD.findall(head)]
+        following = WORD.findall(rest.casefold())[:1]
+        if (
+            len(words) > 1
+            and following
+            and words[-1] not in HANGING
+            and not (is_verb(words[-1]) and words[-1] not in BARE_VERBS | es.HOMONYMS)
+            and words[-1] not in es.BEFORE_NOUN
+            and not is_infinitive(words[-1])
+            and not (words[-1][0].isdecimal() and not regex.search(r"\p{L}\s\d+$", head))
+            and not (following[0] in {"y", "e"} and not (has_verb(rest) and has_verb(head) and "entre" not in words))
+            and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
+            and not (following[0] == "que" and {"hace", "cuál", "cual", "qué"} & set(words))
+            and len(words) - words[0:1].count("un") > 1
+            and following[0] not in NEEDED
+            and not (following[0] in {"a", "al"} and is_verb(words[0]) and len(words) < 3)
+            and not (following[0] == "que" and (is_verb(words[-1]) or words[-1] in {"de", "lo"} or "más" in words))
+            and is_balanced(head)
+        ):
+            yield head, rest
+
+
+def _takes_a(words: list[str]) -> bool:
+    """Whether the verb of a head goes on with `a`: "ha aprendido a", "visita a", "pica al entrar"."""
+    return any(is_verb(word) for word in words[-2:]) or words[-1] in LOOSE
+
+
+def _turned(body: str) -> Iterator[str]:
+    """Yield the sentence with its last adverbial in front: "Este otoño, el planetario visita seis pueblos"."""
+    for head, rest in _cuts(body):
+        words = WORD.findall(rest.casefold())
+        if (
+            words[0] in OPENERS
+            and not any(is_verb(word) for word in words if word not in es.HOMONYMS)
+            and has_verb(head)
+            and "," not in rest
+            and not (words[0] == "por" and not regex.search(r"por la (?:tarde|mañana|noche)", rest))
+            and not (words[0] in {"el", "este", "esta"} and not es.TIME.match(rest))
+            and len(words) > 1
+            and " y " not in f" {rest} "
+        ):
+            yield f"{capitalized(rest)}, {_lowered(head)}"
+
+
+def _bridged(body: str) -> Iterator[str]:
+    """Yield what stands before a border and what follows it, with a word of ours between them."""
+    for head, rest in _cuts(body):
+        if not has_verb(head) and has_verb(rest):
+            continue
+        words = WORD.findall(rest.casefold())
+        if words[0] == "para" and len(words) > 2:
+            asked = "¿Para quién?" if PEOPLE_AFTER.search(rest) and not is_infinitive(words[1]) else "¿Para qué?"
+            yield f"{head}. {asked} {capitalized(rest)}"
+        elif words[0] == "con" and len(words) > 2:
+            yield f"{head}. Y {rest}"
+        elif words[0] == "en" and words[1:2] and words[1] in {"el", "la", "los", "las", "un", "una"} and len(words) > 2:
+            if not es.TIME.search(rest):
+                yield f"{head}. ¿Dónde? {capitalized(rest)}"
+        elif body[len(head) : len(head) + 1] == "," and 1 < len(words) and words[0] not in es.word_set("y e o u a el la"):
+            yield f"{head}. Un detalle: {rest}"
+
+
+def has_verb(text: str) -> bool:
+    """Whether a text has a finite verb that is not a noun there."""
+    words = [word.casefold() for word in WORD.findall(text)]
+    return any(
+        (is_verb(word) or word in MORE_VERBS)
+        and not (word in es.HOMONYMS and (at == 0 or words[at - 1] in es.PREPOSITIONS | es.DETERMINERS.keys()))
+        and not (at and words[at - 1] in {"el", "los", "un", "una", "de"})
+        for at, word in enumerate(words)
+    )
+
+
+def _lowered(text: str) -> str:
+    first = text.split(maxsplit=1)[0].casefold()
+    return text[0].lower() + text[1:] if first in HANGING or is_verb(first) else text
+
+
+def find_question(brief: Brief) -> str | None:
+    """Return the question to readers that the query is or ends with, turned round where it is long."""
+    said = read_sentences(brief)
+    if not said:
+        return None
+    text = said[-1]
+    plain = text.strip("¿? .!")
+    bare = len(said) == 1 and QUESTION_START.match(plain.casefold()) is not None
+    if not (text.endswith("?") or (bare and has_verb(plain))) or "http" in text or not plain:
+        return None
+    front, inner, asked = plain.rpartition("¿")
+    if inner:
+        whole = f"{capitalized(front.strip())} ¿{asked}?"
+        return whole if says_again(whole, brief) and not refers_back(whole) else None
+    if not text.endswith("?"):
+        plain = regex.sub(r"^(que|como|quien|cual)\b", lambda match: ACCENTED[match[0]], plain, flags=regex.IGNORECASE)
+    if refers_back(plain) and not plain.casefold().startswith("y si"):
+        return None
+    if says_again(plain, brief):
+        return f"¿{capitalized(plain)}?"
+    for match in regex.finditer(r"\s(?=(?:en|para|con|a|al|el (?:lunes|martes|viernes|sábado|domingo|\d+))\s)", plain):
+        head, rest = plain[: match.start()], plain[match.end() :]
+        words = WORD.findall(head.casefold())
+        turned = f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
+        if has_verb(head) and words[-1] not in es.FUNCTION_WORDS and says_again(turned, brief) and len(words) > 1:
+            return turned
+    why = regex.match(r"(?i)(por qué|cuándo|cómo) ((?:los|las|el|la) .+?) ((?:no )?\p{L}+ .*)", plain)
+    while why is not None:
+        if is_verb(why[3].removeprefix("no ").split()[0]) or why[3].startswith("no "):
+            turned = f"{capitalized(why[2])}: ¿{why[1].lower()} {why[3]}?"
+            return turned if says_again(turned, brief) else None
+        why = None
+    best = regex.match(r"(?i)(cuál|quién) es (?:para ti )?((?:el|la) (?:mejor|peor) .+?)(?: que .*)?$", plain)
+    turned = f"{capitalized(best[2])}: ¿{best[1].lower()} es para ti?" if best else ""
+    return turned if turned and says_again(turned, brief) else None
+
+
+def find_headline(brief: Brief) -> list[str]:
+    """Return the wordings of a title or keyword list as a headline without end mark, fullest first."""
+    said = read_sentences(brief)
+    body = said[0].strip("¡!. ") if said else ""
+    if not body or regex.search(r"[?¿@]|http|___|:$", body) or not is_balanced(body) or body[0].isdecimal():
+        return []
+    first, last = body.split()[0].casefold(), body.split()[-1].casefold()
+    asks_how = first in {"cómo", "como"} and is_infinitive(body.split()[1]) if len(body.split()) > 1 else False
+    title = regex.split(r"[:;,]\s|\s(?:que|quien)\s", body)[0]
+    if (has_verb(title) and not asks_how) or (len(said) > 1 and len(title.split()) < 2) or first in NO_HEADLINE:
+        return []
+    body = f"cómo {body.split(maxsplit=1)[1]}" if asks_how else body
+    named = regex.fullmatch(r"(?i)nombramiento de (la|el) (.+) como (.+)", body)
+    ranged = regex.fullmatch(r"(.+?)(?: por (\p{L}+))? (del \d+ al \d+ de \p{L}+)", body)
+    found = [_as_list(body)]
+    if named:
+        found.append(f"{named[1]} {named[2]}, nombrad{'a' if named[1] == 'la' else 'o'} {named[3]}")
+    if ranged:
+        why = f". Motivo: {ranged[2]}" if ranged[2] else ""
+        found += [f"{ranged[1]}{why}. Fechas: {ranged[3]}"]
+        found += [f"{regex.sub(' (?:del|de) .*', '', ranged[1][9:])}{why}. Fechas: {ranged[3]}"] * 0
+    found += _bridged(body)
+    cuts = [text for text, _ in _cuts(body) if says_again(text, brief) and text.casefold() not in {"cómo", last}]
+    found = [text for text in found if says_again(text, brief) and text.count("¿") < 2]
+    return [capitalized(text) for text in dict.fromkeys([*found, *reversed(cuts[-1:])])]
+
+
+def _as_list(body: str) -> str:
+    """Return a row of bare keywords with the commas and the `de` that it leaves out; any other text as it is."""
+    tokens = body.split()
+    if any(mark in body for mark in ",:;.") or len(tokens) > MAX_KEYWORDS or body[0].isupper():
+        return body
+    if sum(token in es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "o"} for token in tokens) > len(tokens) // 3:
+        return body
+    text, parted = tokens[0], False
+    for before, word in zip(tokens, tokens[1:], strict=False):
+        name = word.title() if word in CITIES else word
+        grammar = es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "o"} | es.BEFORE_NOUN
+        if before in grammar or word in grammar or word[0].isdecimal() or before[0].isdecimal():
+            joint = " "
+        elif word in CITIES or DATED.match(word):
+            joint = ", "
+        elif word in PARTS and not parted:
+            joint, parted = ": ", True
+        elif word in FIXED.get(before, ()) or is_adjective(word) or es.LOAN.search(word) or word in {"libre", "yoga"}:
+            joint = " "
+        else:
+            joint = " de " if before in HEADS and word not in PARTS else ", "
+        text += joint + name
+    return text
+
+
+# A participle that waits for more, a measure, an adverbial without its end.
+LOOSE = es.word_set(
+    "grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó"
+)
+FIXED = {"masa": {"madre"}, "fin": {"de"}, "amigo": {"invisible"}, "calle": {"mayor"}, "banda": {"rock"}, "segunda": {"mano"}}
+ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál"}
+NO_HEADLINE = es.word_set("a al por de del en estimados estimadas gracias yo ya lo mi que qué si sin para con hoy ayer")
+LEANING = es.word_set("lo la los las se me te nos aquí ya hay da va también le les suena ha han estamos llama no ayer")
+STANDING = es.word_set("quedan queda empezamos salimos hemos vuelven abrimos tenemos regalamos trae tráenos llama apúntate")
+MORE_VERBS = es.word_set(
+    "adoptamos sembraron liquidamos cambié publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
+    "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
+    "abrieron hace quitamos dijimos analizamos apareció hemos quedan queda vuelven habrá vendemos enviamos nieva pica "
+    "suena tenemos cuestan devuelven echo repartimos guardamos convocan dejo ascendimos facturar grabado ya charlamos "
+    "llevé describe cuéntanos tráenos saluden completa cerramos estamos seguimos resolvemos informamos recordad espera"
+) - es.word_set("facturar grabado ya")
