@@ -68,14 +68,12 @@ def find_message(brief: Brief) -> dict[str, str]:
     if alone:
         first = alone[0]
         found |= {"hecho": first[0], "largo": first[0], "titular": _inside(first[0])}
-        if len(first) > 1:
-            found["hecho"] = first[-1] if len(first[-1].split()) > 3 else first[0]
+        if len(first) > 2 and first[1].count(".") == 1:
+            found["hecho"] = first[1]
         later = [wordings[0] for wordings in (*alone[1:], *leaning)]
         pairs = [f"{wording} {text}" for text in later for wording in first]
         pair = next((pair for pair in pairs if says_again(pair, brief)), None)
         found |= {"dos": pair} if pair else {}
-    if asked and alone and not says_again(f"{found['hecho']} {asked}", brief):
-        found |= {"sin_mensaje": ""} if False else {}
     if asked:
         return {name: text for name, text in found.items() if name in {"pregunta", "enlace"} or name == "hecho"}
     return found | ({message_kind(brief): ""} if alone else {"sin_mensaje": ""})

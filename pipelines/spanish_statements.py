@@ -6,6 +6,7 @@ turned around, or bridged with a word of ours ("Adoptamos una burra. ¿Para qué
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import regex
@@ -56,7 +57,7 @@ PARTS = es.word_set(
     "apertura presentación convocatoria plazas liquidación votación opinión opinion taller sprint jornada regalo "
     "entrada colegios explicado edición envío envio"
 )
-DATED = regex.compile(rf"(?:{es._DAY}|{es._MONTH}|domingos|sábados|20\d\d)\b")
+DATED = regex.compile(rf"(?:{es.DAY}|{es.MONTH}|domingos|sábados|20\d\d)\b")
 QUESTION_START = regex.compile(
     r"(?:qué|que|cuál|cual|quién|quien|cómo|dónde|cuándo|cuánt[oa]s?|con qué|por qué|a quien|a quién|de qué|ya conocen|"
     r"comprar\w+|mejor \p{L}+r |pongo)(?!\p{L})"
@@ -66,17 +67,22 @@ PEOPLE_AFTER = regex.compile(r"(?:quien(?:es)?|gente|chic[oa]s|niñ[oa]s|adultos
 
 def says_again(text: str, brief: Brief) -> bool:
     """Whether a text repeats no long run of the query."""
-    return longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
+    return text.count(" ") < MAX_COPIED_WORDS or longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
 
 
-def read_sentences(brief: Brief) -> list[str]:
-    """Return the sentences of the query without their links and emoji, one line each."""
+def read_sentences(brief: Brief) -> tuple[str, ...]:
+    """Return the sentences of the query without their emoji and hashtags, one line each."""
+    return _read_sentences(brief.query)
+
+
+@lru_cache(maxsize=256)
+def _read_sentences(query: str) -> tuple[str, ...]:
     found = []
-    for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", brief.query)):
+    for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", query.replace("⏰", "\n"))):
         clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*_<>\[\]]+|#\S+", " ", one_line(text))
         if clean.strip(" .!?¡¿"):
-            found.append(clean.strip().replace(" .", "."))
-    return found
+            found.append(" ".join(clean.split()).replace(" .", ".").removeprefix("| "))
+    return tuple(found)
 
 
 def find_link_call(brief: Brief) -> str | None:
@@ -111,13 +117,14 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
         body = sentence.strip("¡!.… ").removesuffix(":")
         first = body.split(maxsplit=1)[0].casefold().strip(",:") if body.strip() else "que"
         if (
-            regex.search(r"http|[?¿@/#]|___|^[^:]*:$", sentence)
+            regex.search(r"http|[?¿#]|___|^[^:]*:$", sentence)
             or EMAIL.search(sentence)
             or not is_balanced(body)
             or len(body.split()) < 2
             or not has_verb(body)
             or first in NO_START
-            or QUESTION_START.match(body)
+            or QUESTION_START.match(body.casefold())
+            or regex.match(r"(?i)a quien|si ", body)
         ):
             continue
         mark = "!" if sentence.endswith("!") and "¡" in sentence else "."
@@ -132,21 +139,19 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
     if says_again(body, brief):
         yield body
         return
-    for text in (*_turned(body), *_bridged(body)):
-        if says_again(text, brief) and text.count("¿") < 2:
-            yield text
-    equal = regex.fullmatch(r"(?:[^:]*: )?((?:el|la|los|las) [^,]+?) (?:es|son) ((?:el|la|los|las|un|una) [^,]+)", body)
-    if equal and says_again(f"{equal[1]} {equal[2]}".replace(" ", " ", 1), brief):
-        yield f"¿{capitalized(equal[1])}? {capitalized(equal[2])}"
-    named = regex.fullmatch(r"(?i)nombramiento de (la|el|del) (.+) como (.+)", body)
-    if named:
-        yield f"{named[1]} {named[2]}, nombrad{'a' if named[1] == 'la' else 'o'} {named[3]}"
-    cuts = [text for text, _ in _cuts(body) if says_again(text, brief) and has_verb(text)]
+    tried = (*_turned(body), *_bridged(body), *_put_in(body, brief))
+    yield from (text for text in dict.fromkeys(tried) if text.count("¿") < 2 and says_again(text, brief))
+    cuts = [text for text, _ in _cuts(body) if has_verb(text) and says_again(text, brief)]
     yield from reversed(cuts[-1:])
 
 
-def _cuts(body: str) -> Iterator[tuple[str, str]]:
-    """Yield what may stand before each border, complete, with what is cut off, shortest first."""
+@lru_cache(maxsize=1024)
+def _cuts(body: str, *, whole: bool = False) -> tuple[tuple[str, str], ...]:
+    """Return what may stand before each border, complete, with what is cut off, shortest first."""
+    return tuple(_read_cuts(body, whole=whole))
+
+
+def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
     for match in BORDER.finditer(body):
         head, rest = body[: match.start()].rstrip(" ,;:"), body[match.end() :].strip()
         words = [word.casefold() for word in WORD.findall(head)]
@@ -155,20 +160,27 @@ def _cuts(body: str) -> Iterator[tuple[str, str]]:
             len(words) > 1
             and following
             and words[-1] not in HANGING
-            and not (is_verb(words[-1]) and words[-1] not in BARE_VERBS | es.HOMONYMS)
+            and not (_is_finite(words, len(words) - 1) and words[-1] not in BARE_VERBS)
             and words[-1] not in es.BEFORE_NOUN
             and not is_infinitive(words[-1])
-            and not (words[-1][0].isdecimal() and not regex.search(r"\p{L}\s\d+$", head))
+            and not (words[-1][0].isdecimal() and not regex.search(r"\p{L}\s[\d.]+$|(?:de|a las) \d\d?$", head))
             and not (following[0] in {"y", "e"} and not (has_verb(rest) and has_verb(head) and "entre" not in words))
             and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
             and not (following[0] == "que" and {"hace", "cuál", "cual", "qué"} & set(words))
             and len(words) - words[0:1].count("un") > 1
-            and following[0] not in NEEDED
+            and (whole or following[0] not in NEEDED)
             and not (following[0] in {"a", "al"} and is_verb(words[0]) and len(words) < 3)
             and not (following[0] == "que" and (is_verb(words[-1]) or words[-1] in {"de", "lo"} or "más" in words))
             and is_balanced(head)
         ):
             yield head, rest
+
+
+def _is_finite(words: list[str], at: int) -> bool:
+    """Whether the word at this place is a finite verb there."""
+    word, before = words[at], words[at - 1] if at else ""
+    noun = before in es.PREPOSITIONS | es.DETERMINERS.keys() - {"la", "los", "las"}
+    return (is_verb(word) or word in MORE_VERBS) and not noun and not (word in es.HOMONYMS and (at == 0 or before in es.DETERMINERS))
 
 
 def _takes_a(words: list[str]) -> bool:
@@ -177,40 +189,93 @@ def _takes_a(words: list[str]) -> bool:
 
 
 def _turned(body: str) -> Iterator[str]:
-    """Yield the sentence with its last adverbial in front: "Este otoño, el planetario visita seis pueblos"."""
+    """Yield the sentence with its last adverbial in front or its first one behind, and what else can change places."""
     for head, rest in _cuts(body):
         words = WORD.findall(rest.casefold())
         if (
             words[0] in OPENERS
-            and not any(is_verb(word) for word in words if word not in es.HOMONYMS)
+            and not has_verb(rest)
             and has_verb(head)
-            and "," not in rest
+            and "," not in rest + head
             and not (words[0] == "por" and not regex.search(r"por la (?:tarde|mañana|noche)", rest))
+            and not (words[0] == "en" and words[1] in {"efectivo", "vez", "directo", "otro"})
             and not (words[0] in {"el", "este", "esta"} and not es.TIME.match(rest))
+            and not (words[0] == "para" and not is_infinitive(words[-1]) and not is_infinitive(words[1]))
             and len(words) > 1
             and " y " not in f" {rest} "
         ):
             yield f"{capitalized(rest)}, {_lowered(head)}"
+    opened = regex.fullmatch(
+        r"(?i)((?:por|tras|desde|a partir|durante|en|esta|a) [^,]+), ([^,:]+)|((?:tras|desde|a los|en) \d+(?: años)?) (.+)", body
+    )
+    if opened and has_verb(opened[2] or opened[4]) and not has_verb(opened[1] or opened[3]):
+        yield f"{opened[2] or opened[4]} {_lowered(opened[1] or opened[3])}"
+    equal = regex.fullmatch(r"(?:[^:]*: )?((?:el|la|los|las) [^,]+?) (?:es|son) ((?:el|la|los|las|un|una) [^,]+)", body)
+    if equal:
+        yield f"¿{capitalized(equal[1])}? {capitalized(equal[2])}"
+    gone = regex.fullmatch(r"(?i)(se \p{L}+ó) ((?:el|la|los|las) [^,]+)(?:, (.+))?", body)
+    if gone:
+        yield f"{gone[2]} {gone[1].lower()}." + (f" {capitalized(gone[3])}" if gone[3] else "")
 
 
 def _bridged(body: str) -> Iterator[str]:
-    """Yield what stands before a border and what follows it, with a word of ours between them."""
-    for head, rest in _cuts(body):
-        if not has_verb(head) and has_verb(rest):
+    """Yield what stands before a border and what follows it, with words of ours between them."""
+    for head, rest in _cuts(body, whole=True):
+        words, before = WORD.findall(rest.casefold()), WORD.findall(head.casefold())
+        comma = body[len(head) : len(head) + 1] == ","
+        if len(words) < 2:
             continue
-        words = WORD.findall(rest.casefold())
-        if words[0] == "para" and len(words) > 2:
+        if words[0] == "para":
             asked = "¿Para quién?" if PEOPLE_AFTER.search(rest) and not is_infinitive(words[1]) else "¿Para qué?"
             yield f"{head}. {asked} {capitalized(rest)}"
-        elif words[0] == "con" and len(words) > 2:
-            yield f"{head}. Y {rest}"
-        elif words[0] == "en" and words[1:2] and words[1] in {"el", "la", "los", "las", "un", "una"} and len(words) > 2:
-            if not es.TIME.search(rest):
-                yield f"{head}. ¿Dónde? {capitalized(rest)}"
-        elif body[len(head) : len(head) + 1] == "," and 1 < len(words) and words[0] not in es.word_set("y e o u a el la"):
+        elif words[0] == "sobre":
+            yield f"{head}. ¿Sobre qué? {capitalized(rest)}"
+        elif words[0] == "con" and " o " not in rest and not comma and not has_verb(rest):
+            yield f"{head}. {'¿Con quién? C' if words[1] in {'una', 'un'} and regex.search(r'[oe]r[ao]', words[2]) else 'Y c'}{rest[1:]}"
+        elif words[0] == "en" and words[1] in {"el", "la", "los", "las"} and not es.TIME.search(rest) and words[-1] != "noventa":
+            yield f"{head}. ¿Dónde? {capitalized(rest)}"
+        elif words[0] == "y" and has_verb(head) and _is_finite(words, min(2, len(words) - 1)) and words[1] in {"se", "la", "lo"}:
+            yield f"{head}. Por cierto, {rest[2:]}"
+        elif words[0] == "que" and len(before) > 2:
+            nouns = [word for word in before if word in {"el", "la", "los", "las", "al", "un", "una"}]
+            if nouns and nouns[-1] in {"un", "una"}:
+                yield f"{head}. En concreto, {nouns[-1].replace('un', 'uno') if nouns[-1] == 'un' else 'una'} {rest}"
+            elif nouns:
+                yield f"{head}. Sí, {nouns[-1].replace('al', 'el')} {rest}"
+        elif comma and words[0] not in es.word_set("y e o u a el la un una que pero avisando llama") and "," not in rest:
             yield f"{head}. Un detalle: {rest}"
+    of = regex.fullmatch(r"(.+?\p{L}) ((?:del|de las|de los|de la) .+)", body)
+    if of and len(of[1].split()) > 2 and of[1].split()[-1] not in HANGING and not is_verb(of[1].split()[-1]):
+        yield f"{of[1]}. ¿De qué? {capitalized(of[2])}"
 
 
+def _put_in(body: str, brief: Brief) -> Iterator[str]:
+    """Yield the sentence with a word put in between subject and verb, or before its last part."""
+    words = body.split()
+    folded = [word.casefold().strip(",.:") for word in words]
+    verb = next((at for at in range(1, len(words)) if _is_finite(folded, at) and folded[at - 1] not in HANGING | {"no"}), 0)
+    while verb and folded[verb - 1] in {"no", "se", "nos", "me", "le", "les", "ya", "te", "lo", "la"}:
+        verb -= 1
+    subject, said = " ".join(words[:verb]), " ".join(words[verb:])
+    if not 0 < verb < 8 or subject.endswith((",", ":")) or regex.search(r"[,:]|(?:^| )(?:que|quien) ", subject) or not said:
+        said = ""
+    formal = brief.tone == "formal"
+    tails = [said, *reversed([head for head, _ in _cuts(said)])] if said else []
+    if folded[0] in {"el", "la", "los", "las", "nuestro", "nuestra", "un", "una", "mi", "unos", "unas"} or body[0].isupper():
+        for tail in tails:
+            if formal and folded[0] in {"el", "la"}:
+                yield f"{subject} tiene noticias: {tail}"
+            elif not formal and folded[0] not in es.PREPOSITIONS and not is_verb(folded[0]):
+                yield f"{subject}, atención, {tail}"
+            if len(tail.split()) < 8:
+                break
+    if not formal and is_verb(folded[0] if folded[0] not in {"le", "se", "nos"} else folded[min(1, len(folded) - 1)]):
+        for at in range(3, len(words) - 1):
+            if folded[at] in {"al", "a", "sino"} and folded[at - 1] not in HANGING:
+                yield f"{' '.join(words[:at])}, atención, {' '.join(words[at:])}"
+
+
+@lru_cache(maxsize=4096)
 def has_verb(text: str) -> bool:
     """Whether a text has a finite verb that is not a noun there."""
     words = [word.casefold() for word in WORD.findall(text)]
@@ -237,31 +302,62 @@ def find_question(brief: Brief) -> str | None:
     bare = len(said) == 1 and QUESTION_START.match(plain.casefold()) is not None
     if not (text.endswith("?") or (bare and has_verb(plain))) or "http" in text or not plain:
         return None
-    front, inner, asked = plain.rpartition("¿")
-    if inner:
-        whole = f"{capitalized(front.strip())} ¿{asked}?"
-        return whole if says_again(whole, brief) and not refers_back(whole) else None
     if not text.endswith("?"):
-        plain = regex.sub(r"^(que|como|quien|cual)\b", lambda match: ACCENTED[match[0]], plain, flags=regex.IGNORECASE)
+        plain = regex.sub(r"^(que|como|quien|cual)\b", lambda match: ACCENTED[match[0].lower()], plain)
+    plain = plain.replace("a quien le", "a quién le")
     if refers_back(plain) and not plain.casefold().startswith("y si"):
         return None
-    if says_again(plain, brief):
-        return f"¿{capitalized(plain)}?"
-    for match in regex.finditer(r"\s(?=(?:en|para|con|a|al|el (?:lunes|martes|viernes|sábado|domingo|\d+))\s)", plain):
+    return next((said for said in _asked(plain) if says_again(said, brief)), None)
+
+
+def _asked(plain: str) -> Iterator[str]:
+    """Yield a question in the wordings that rules allow, the author's own first."""
+    front, inner, asked = plain.rpartition("¿")
+    if inner:
+        yield f"{capitalized(front.strip())} ¿{asked}?"
+        if front.strip().endswith(":") and not has_verb(front):
+            yield f"{capitalized(front.strip(' :'))}. Sin rodeos: ¿{asked}?"
+        return
+    yield f"¿{capitalized(plain)}?"
+    told = regex.fullmatch(r"(?i)c[oó]mo (anuncio|digo|explico|cuento) que (.+?) (sin .+)", plain)
+    if told:
+        yield f"{capitalized(told[2])}. ¿Cómo lo {told[1]} {told[3]}?"
+    someone = regex.fullmatch(r"(?i)(.+) a alguien que (.+)", plain)
+    if someone:
+        yield f"Alguien {someone[2]}. ¿{capitalized(someone[1])}?"
+    joins = regex.fullmatch(r"(?i)(quién se (?:apunta|anima|suma)) a (\p{L}+[aei]r .+)", plain)
+    if joins:
+        yield f"¿{capitalized(joins[1])}? El plan: {joins[2]}."
+        yield from (f"¿{capitalized(joins[1])}? El plan: {head}." for head, _ in reversed(_cuts(joins[2])))
+    known = regex.fullmatch(r"(?i)(ya )?(conocen|conocéis|conoces) a ((la|el) .+)", plain)
+    if known:
+        yield f"{capitalized(known[3])}: ¿{known[1] or ''}{'la' if known[4].lower() == 'la' else 'lo'} {known[2]}?"
+    parts = regex.fullmatch(r"(?i)((?:el|la|los|las) \p{L}+) se \p{L}+ ((?:de|con|en) .+ o (?:de|con|en) .+)", plain)
+    if parts:
+        yield f"{capitalized(parts[1])}: ¿{parts[2]}?"
+    for match in regex.finditer(r"\s(?=(?:en|para|con|a|al|si|sin|un lunes|el (?:lunes|viernes|sábado|domingo|\d+))\s)", plain):
         head, rest = plain[: match.start()], plain[match.end() :]
         words = WORD.findall(head.casefold())
-        turned = f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
-        if has_verb(head) and words[-1] not in es.FUNCTION_WORDS and says_again(turned, brief) and len(words) > 1:
-            return turned
-    why = regex.match(r"(?i)(por qué|cuándo|cómo) ((?:los|las|el|la) .+?) ((?:no )?\p{L}+ .*)", plain)
-    while why is not None:
-        if is_verb(why[3].removeprefix("no ").split()[0]) or why[3].startswith("no "):
-            turned = f"{capitalized(why[2])}: ¿{why[1].lower()} {why[3]}?"
-            return turned if says_again(turned, brief) else None
-        why = None
+        if plain.casefold().startswith("y si"):
+            yield f"¿{capitalized(head)}, por ejemplo, {rest}?"
+        elif has_verb(head) and words[-1] not in es.FUNCTION_WORDS and len(words) > 1:
+            yield f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
+    why = regex.match(r"(?i)(por qué|cuándo|cómo) ((?:los|las|el|la) .+?) (no \p{L}+ .*)", plain)
+    if why:
+        yield f"{capitalized(why[2])}: ¿{why[1].lower()} {why[3]}?"
     best = regex.match(r"(?i)(cuál|quién) es (?:para ti )?((?:el|la) (?:mejor|peor) .+?)(?: que .*)?$", plain)
-    turned = f"{capitalized(best[2])}: ¿{best[1].lower()} es para ti?" if best else ""
-    return turned if turned and says_again(turned, brief) else None
+    if best:
+        yield f"{capitalized(best[2])}: ¿{best[1].lower()} es para ti?"
+    swapped = regex.fullmatch(r"(?i)((?:tu|el|la|mi) \p{L}+) (\p{L}+) (.+)", plain)
+    if swapped and is_verb(swapped[2]):
+        yield f"¿{capitalized(swapped[2])} {swapped[1][0].lower()}{swapped[1][1:]} {swapped[3]}?"
+    what = regex.match(r"(?i)(con qué \p{L}+|qué \p{L}+) (.+)", plain)
+    if what:
+        yield f"¿{capitalized(what[1])}, dime, {what[2]}?"
+    for match in regex.finditer(r" (?=(?:el|la|un|una|los|las) )", plain):
+        head = plain[: match.start()]
+        if is_verb(head.split()[-1]) or head.split()[-1] in MORE_VERBS:
+            yield f"¿{capitalized(head)}, por ejemplo, {plain[match.end() :]}?"
 
 
 def find_headline(brief: Brief) -> list[str]:
@@ -270,23 +366,25 @@ def find_headline(brief: Brief) -> list[str]:
     body = said[0].strip("¡!. ") if said else ""
     if not body or regex.search(r"[?¿@]|http|___|:$", body) or not is_balanced(body) or body[0].isdecimal():
         return []
-    first, last = body.split()[0].casefold(), body.split()[-1].casefold()
+    first = body.split()[0].casefold()
     asks_how = first in {"cómo", "como"} and is_infinitive(body.split()[1]) if len(body.split()) > 1 else False
     title = regex.split(r"[:;,]\s|\s(?:que|quien)\s", body)[0]
     if (has_verb(title) and not asks_how) or (len(said) > 1 and len(title.split()) < 2) or first in NO_HEADLINE:
         return []
+    if QUESTION_START.match(body.casefold()) and not asks_how:
+        return []
     body = f"cómo {body.split(maxsplit=1)[1]}" if asks_how else body
     named = regex.fullmatch(r"(?i)nombramiento de (la|el) (.+) como (.+)", body)
     ranged = regex.fullmatch(r"(.+?)(?: por (\p{L}+))? (del \d+ al \d+ de \p{L}+)", body)
-    found = [_as_list(body)]
+    found = [body if asks_how else _as_list(body)]
     if named:
         found.append(f"{named[1]} {named[2]}, nombrad{'a' if named[1] == 'la' else 'o'} {named[3]}")
     if ranged:
-        why = f". Motivo: {ranged[2]}" if ranged[2] else ""
-        found += [f"{ranged[1]}{why}. Fechas: {ranged[3]}"]
-        found += [f"{regex.sub(' (?:del|de) .*', '', ranged[1][9:])}{why}. Fechas: {ranged[3]}"] * 0
+        why = f" Motivo: {ranged[2]}." if ranged[2] else ""
+        head = regex.sub(r"(?<=\d) del? .*", "", ranged[1])
+        found += [f"{text}.{why} Fechas: {ranged[3]}" for text in (ranged[1], head)]
     found += _bridged(body)
-    cuts = [text for text, _ in _cuts(body) if says_again(text, brief) and text.casefold() not in {"cómo", last}]
+    cuts = [text for text, _ in _cuts(body) if says_again(text, brief) and len(text.split()) > 2 - (len(said) > 1)]
     found = [text for text in found if says_again(text, brief) and text.count("¿") < 2]
     return [capitalized(text) for text in dict.fromkeys([*found, *reversed(cuts[-1:])])]
 
@@ -298,29 +396,48 @@ def _as_list(body: str) -> str:
         return body
     if sum(token in es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "o"} for token in tokens) > len(tokens) // 3:
         return body
-    text, parted = tokens[0], False
+    text, parted, head = tokens[0], False, tokens[0]
     for before, word in zip(tokens, tokens[1:], strict=False):
         name = word.title() if word in CITIES else word
-        grammar = es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "o"} | es.BEFORE_NOUN
-        if before in grammar or word in grammar or word[0].isdecimal() or before[0].isdecimal():
+        grammar = es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "o", "tres", "dos"}
+        if before in grammar | es.BEFORE_NOUN or word in grammar - {"tres", "dos"} or before[0].isdecimal():
             joint = " "
-        elif word in CITIES or DATED.match(word):
+        elif word[0].isdecimal():
+            joint = " de " if word.isdecimal() and before in HEADS and int(word) < 10 else " "
+        elif word in CITIES:
+            joint = " de " if before == "guía" else ", "
+        elif word == "obras":
+            joint = " por "
+        elif DATED.match(word):
             joint = ", "
         elif word in PARTS and not parted:
             joint, parted = ": ", True
-        elif word in FIXED.get(before, ()) or is_adjective(word) or es.LOAN.search(word) or word in {"libre", "yoga"}:
+        elif word in FIXED.get(before, ()) or (is_adjective(word) and word not in NOUNS) or word in ADJECTIVES:
             joint = " "
+        elif word in READERS and before not in PARTS:
+            joint = " para "
         else:
-            joint = " de " if before in HEADS and word not in PARTS else ", "
+            joint = " de " if (before in HEADS or head in HEADS and joint_ends(before)) and word not in PARTS else ", "
+        head = head if joint == " " and not before[0].isdecimal() else word
         text += joint + name
     return text
 
 
+def joint_ends(word: str) -> bool:
+    """Whether a keyword is an adjective, behind which the noun before it goes on."""
+    return is_adjective(word) or word in ADJECTIVES
+
+
+NOUNS = es.word_set("muebles madrugada artesanos nostalgia siesta balcón desarrollador embarazadas principiantes autonomos")
+ADJECTIVES = es.word_set(
+    "favorita favorito feos feo compuesto electronica electrónica facil fácil libre web trail python latam limitado gratis"
+)
+READERS = es.word_set("principiantes embarazadas niños adultos familias mayores autonomos autónomos")
 # A participle that waits for more, a measure, an adverbial without its end.
 LOOSE = es.word_set(
     "grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó"
 )
-FIXED = {"masa": {"madre"}, "fin": {"de"}, "amigo": {"invisible"}, "calle": {"mayor"}, "banda": {"rock"}, "segunda": {"mano"}}
+FIXED = {"estreno": {"de"}, "masa": {"madre"}, "fin": {"de"}, "amigo": {"invisible"}, "calle": {"mayor"}, "banda": {"rock"}, "segunda": {"mano"}}
 ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál"}
 NO_HEADLINE = es.word_set("a al por de del en estimados estimadas gracias yo ya lo mi que qué si sin para con hoy ayer")
 LEANING = es.word_set("lo la los las se me te nos aquí ya hay da va también le les suena ha han estamos llama no ayer")
@@ -330,5 +447,5 @@ MORE_VERBS = es.word_set(
     "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
     "abrieron hace quitamos dijimos analizamos apareció hemos quedan queda vuelven habrá vendemos enviamos nieva pica "
     "suena tenemos cuestan devuelven echo repartimos guardamos convocan dejo ascendimos facturar grabado ya charlamos "
-    "llevé describe cuéntanos tráenos saluden completa cerramos estamos seguimos resolvemos informamos recordad espera"
+    "llevé describe cuéntanos tráenos saluden completa cerramos estamos seguimos resolvemos informamos recordad serviria mandemos empezaran comprarian"
 ) - es.word_set("facturar grabado ya")
