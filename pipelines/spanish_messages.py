@@ -37,7 +37,7 @@ KINDS: dict[str, str] = {
     r"|tabla|canciones|cenas|charlamos|planes|grabado toda|código|factura|interes|hipoteca|un d[ií]a con)\b",
     "vende": r"[€$%]|\b(?:oferta|venta|rebajas|descuento|pesos|vendemos|tenemos|liquida\p{L}+|outlet)\b",
 }
-MESSAGES = frozenset({*KINDS, "noticia"})
+MESSAGES = frozenset({*KINDS, "noticia", "humor", "responde"})
 PATTERNS = {kind: regex.compile(pattern, regex.IGNORECASE) for kind, pattern in KINDS.items()}
 SOLD_AS = {"lee", "opina", "comparte"}
 
@@ -45,6 +45,8 @@ SOLD_AS = {"lee", "opina", "comparte"}
 def message_kind(brief: Brief) -> str:
     """Return what kind of message a query is: one of MESSAGES."""
     text = one_line(brief.query)
+    if regex.match(r"(?i)c[oó]mo (?:\p{L}+mos|.*\bnuestr[oa]s?) ", text):
+        return "lee"
     kind = next((kind for kind, pattern in PATTERNS.items() if pattern.search(text)), "noticia")
     return "vende" if brief.objectives[:1] == ("sales",) and kind in {"noticia", "lee", "opina"} else kind
 
@@ -75,7 +77,11 @@ def find_message(brief: Brief) -> dict[str, str]:
         pair = next((pair for pair in pairs if says_again(pair, brief)), None)
         found |= {"dos": pair} if pair else {}
     if asked:
-        return {name: text for name, text in found.items() if name in {"pregunta", "enlace"} or name == "hecho"}
+        return {name: text for name, text in found.items() if name in {"pregunta", "enlace"} or (name == "hecho" and brief.query.rstrip().endswith("?"))}
+    if set(brief.objectives) & {"sales", "signups", "clicks"}:
+        found["responde"] = ""
+    if brief.tone in {"witty", "bold"}:
+        found["humor"] = ""
     return found | ({message_kind(brief): ""} if alone else {"sin_mensaje": ""})
 
 

@@ -15,7 +15,7 @@ from pipelines import spanish_words as es
 from pipelines.facts import EMAIL
 from pipelines.phrases import longest_copied_run, one_line
 from pipelines.sentences import capitalized, is_balanced, refers_back, sentences
-from pipelines.spanish_grammar import is_adjective, is_infinitive, is_verb
+from pipelines.spanish_grammar import gender_and_number, is_adjective, is_infinitive, is_verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +27,15 @@ MAX_KEYWORDS = 8
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}'’.,:/%-]*(?<![.,:])|[$€]\S*|%|€")
 # Where a sentence may be cut; the word opens what is cut off.
 BORDER = regex.compile(
-    r"(?:[,;:]|\s[—–-])\s+|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|antes|después|cuando|sobre"
+    r"(?:[,;:]|\s[—–-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|antes|después|cuando|sobre"
     r"|entre|a|al|sin|el (?=(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|este|esta)\s)"
 )
 # What is cut off here would turn round or widen what is said before.
 NEEDED = es.word_set("si hasta solo sólo excepto salvo menos sin no ni pero cuando mientras antes sino")
 OPENERS = es.word_set("en para durante desde este esta el antes por")
+PREFIX = regex.compile(
+    r"(?i)^(?:recorda(?:d|mos)|recuerd[ae]n?|(?:se informa|informamos|avisamos) (?:a [^,]+? )?de|os recordamos) que "
+)
 HANGING = es.FUNCTION_WORDS - es.word_set("bien mal hoy ayer mañana aquí más también ya nada siempre todo")
 BARE_VERBS = es.word_set(
     "vuelve vuelven cierra cierran llega llegan empieza empiezan ascendimos llegamos abrimos abre abren termina crece "
@@ -42,6 +45,7 @@ NO_START = es.word_set(
     "que porque cuando si como lo la los las le les se me te nos y e o u ni pero además así eso esto ese esa él ella"
     " también"
 ) - es.word_set("lo la los las se me te nos si")
+TIMED = regex.compile(rf"\b(?:{es.DAY}|los lunes|talla|tranvía)\b")
 CITIES = es.word_set(
     "madrid barcelona valencia sevilla bilbao granada zaragoza málaga malaga gijón gijon lavapiés bogotá bogota lima "
     "medellín medellin monterrey guadalajara rosario palermo montevideo quito santiago córdoba cordoba murcia oviedo "
@@ -60,7 +64,7 @@ PARTS = es.word_set(
 DATED = regex.compile(rf"(?:{es.DAY}|{es.MONTH}|domingos|sábados|20\d\d)\b")
 QUESTION_START = regex.compile(
     r"(?:qué|que|cuál|cual|quién|quien|cómo|dónde|cuándo|cuánt[oa]s?|con qué|por qué|a quien|a quién|de qué|ya conocen|"
-    r"comprar\w+|mejor \p{L}+r |pongo)(?!\p{L})"
+    r"comprar\w+|mejor \p{L}+r |pongo|como digo)(?!\p{L})"
 )
 PEOPLE_AFTER = regex.compile(r"(?:quien(?:es)?|gente|chic[oa]s|niñ[oa]s|adultos|estudiantes|padres?|principiantes|oficinas)")
 
@@ -75,11 +79,16 @@ def read_sentences(brief: Brief) -> tuple[str, ...]:
     return _read_sentences(brief.query)
 
 
+def _parted(query: str) -> str:
+    """Begin a new line where an author without capitals begins a sentence."""
+    return regex.sub(r"(?<=\p{L}{3}[.!?]{1,3}) (?=\p{Ll})", "\n", query.replace("⏰", "\n"))
+
+
 @lru_cache(maxsize=256)
 def _read_sentences(query: str) -> tuple[str, ...]:
     found = []
-    for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", query.replace("⏰", "\n"))):
-        clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*_<>\[\]]+|#\S+", " ", one_line(text))
+    for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", _parted(query))):
+        clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*<>\[\]]+|#\S+|(?<!\S)_+", " ", one_line(text))
         if clean.strip(" .!?¡¿"):
             found.append(" ".join(clean.split()).replace(" .", ".").removeprefix("| "))
     return tuple(found)
@@ -114,7 +123,8 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
     """
     alone, leaning = [], []
     for place, sentence in enumerate(read_sentences(brief)):
-        body = sentence.strip("¡!.… ").removesuffix(":")
+        sentence = regex.sub(r"[:,]?\s*(?:(?:aquí|en)\s)?https?://\S+", "", sentence) if place == 0 else sentence
+        body = PREFIX.sub("", sentence.strip("¡!.… ").removesuffix(":"))
         first = body.split(maxsplit=1)[0].casefold().strip(",:") if body.strip() else "que"
         if (
             regex.search(r"http|[?¿#]|___|^[^:]*:$", sentence)
@@ -128,7 +138,11 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
         ):
             continue
         mark = "!" if sentence.endswith("!") and "¡" in sentence else "."
-        wordings = [f"{'¡' * (mark == '!')}{capitalized(text)}{mark}" for text in _wordings(body, brief)]
+        told = list(_wordings(body, brief))
+        behind = body.partition(": ")[2]
+        if len(told) < 2 and behind[:3].casefold() in {"el ", "la ", "las", "los"} and has_verb(behind):
+            told += _wordings(behind, brief)
+        wordings = [f"{'¡' * (mark == '!')}{capitalized(text)}{mark}" for text in told]
         if wordings:
             leans = refers_back(body) or (place > 0 and (first in LEANING or (is_verb(first) and first not in STANDING)))
             (leaning if leans and place else alone).append(list(dict.fromkeys(wordings)))
@@ -139,7 +153,10 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
     if says_again(body, brief):
         yield body
         return
-    tried = (*_turned(body), *_bridged(body), *_put_in(body, brief))
+    turned = list(_turned(body))
+    tried = [*turned, *_bridged(body), *_put_in(body, brief)]
+    for text in turned[-2:]:
+        tried += [*_put_in(text, brief), *(head for head, _ in reversed(_cuts(text)) if has_verb(head))]
     yield from (text for text in dict.fromkeys(tried) if text.count("¿") < 2 and says_again(text, brief))
     cuts = [text for text, _ in _cuts(body) if has_verb(text) and says_again(text, brief)]
     yield from reversed(cuts[-1:])
@@ -162,7 +179,8 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             and words[-1] not in HANGING
             and not (_is_finite(words, len(words) - 1) and words[-1] not in BARE_VERBS)
             and words[-1] not in es.BEFORE_NOUN
-            and not is_infinitive(words[-1])
+            and not (is_infinitive(words[-1]) and words[-2] != "puede")
+            and not words[-1].endswith(("ando", "iendo"))
             and not (words[-1][0].isdecimal() and not regex.search(r"\p{L}\s[\d.]+$|(?:de|a las) \d\d?$", head))
             and not (following[0] in {"y", "e"} and not (has_verb(rest) and has_verb(head) and "entre" not in words))
             and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
@@ -206,10 +224,18 @@ def _turned(body: str) -> Iterator[str]:
         ):
             yield f"{capitalized(rest)}, {_lowered(head)}"
     opened = regex.fullmatch(
-        r"(?i)((?:por|tras|desde|a partir|durante|en|esta|a) [^,]+), ([^,:]+)|((?:tras|desde|a los|en) \d+(?: años)?) (.+)", body
+        r"(?i)((?:por|tras|desde|a partir|durante|en|esta|a|antes) [^,]+), ([^,:]+)"
+        r"|((?:tras|desde|a los|en) \d+(?: años)?|esta mañana|esta tarde|ayer|a partir del \p{L}+) (.+)",
+        body,
     )
     if opened and has_verb(opened[2] or opened[4]) and not has_verb(opened[1] or opened[3]):
         yield f"{opened[2] or opened[4]} {_lowered(opened[1] or opened[3])}"
+    inside = regex.fullmatch(rf"(.+) ((?:durante|en) {es.MONTH}|el próximo \d+ de {es.MONTH}) (.+)", body)
+    if inside and not regex.search(r"[:,]", inside[1]):
+        yield f"{capitalized(inside[2])}, {_lowered(inside[1])} {regex.split(', | «', inside[3])[0]}"
+    ago = regex.fullmatch(r"(?i)(hoy hace \d+ años) que (.+)", body)
+    if ago:
+        yield from (f"{capitalized(head)}. {ago[1]}" for head, _ in reversed(_cuts(ago[2])))
     equal = regex.fullmatch(r"(?:[^:]*: )?((?:el|la|los|las) [^,]+?) (?:es|son) ((?:el|la|los|las|un|una) [^,]+)", body)
     if equal:
         yield f"¿{capitalized(equal[1])}? {capitalized(equal[2])}"
@@ -228,10 +254,12 @@ def _bridged(body: str) -> Iterator[str]:
         if words[0] == "para":
             asked = "¿Para quién?" if PEOPLE_AFTER.search(rest) and not is_infinitive(words[1]) else "¿Para qué?"
             yield f"{head}. {asked} {capitalized(rest)}"
+        elif words[0] == "hasta" and words[1] == "que":
+            yield f"{head}. ¿Hasta cuándo? {capitalized(rest)}"
         elif words[0] == "sobre":
             yield f"{head}. ¿Sobre qué? {capitalized(rest)}"
         elif words[0] == "con" and " o " not in rest and not comma and not has_verb(rest):
-            yield f"{head}. {'¿Con quién? C' if words[1] in {'una', 'un'} and regex.search(r'[oe]r[ao]', words[2]) else 'Y c'}{rest[1:]}"
+            yield f"{head}. {'¿Con quién? C' if words[1] in {'una', 'un'} and regex.search(r'[oe]r[ao]$', words[2]) else 'Y c'}{rest[1:]}"
         elif words[0] == "en" and words[1] in {"el", "la", "los", "las"} and not es.TIME.search(rest) and words[-1] != "noventa":
             yield f"{head}. ¿Dónde? {capitalized(rest)}"
         elif words[0] == "y" and has_verb(head) and _is_finite(words, min(2, len(words) - 1)) and words[1] in {"se", "la", "lo"}:
@@ -244,24 +272,40 @@ def _bridged(body: str) -> Iterator[str]:
                 yield f"{head}. Sí, {nouns[-1].replace('al', 'el')} {rest}"
         elif comma and words[0] not in es.word_set("y e o u a el la un una que pero avisando llama") and "," not in rest:
             yield f"{head}. Un detalle: {rest}"
+    made = regex.fullmatch(r"(.{6,}?) ((?:grabad|hech|fabricad|cosid|elaborad|diseñad)[oa]s? [^,]+)(?:,.*)?", body)
+    if made:
+        yield from (f"{made[1]}. Un detalle: {text}" for text in (made[2], *(head for head, _ in reversed(_cuts(made[2])))))
+    bare = regex.fullmatch(r"(\p{L}+s) (que (?:no )?(?:se )?\p{L}+ .+)", body)
+    gender = gender_and_number(bare[1].casefold())[0] if bare else None
+    if bare and gender and bare[1].casefold() not in es.FUNCTION_WORDS and not is_verb(bare[1]):
+        for text in (bare[2], *(head for head, _ in reversed(_cuts(bare[2])))):
+            yield f"{bare[1]} de {'los' if gender == 'm' else 'las'} {text}"
+    between = regex.fullmatch(r"(.+?) (entre .+ y .+?) (para \p{L}+[aei]r .+)", body)
+    if between:
+        yield f"{between[1]} {between[3]}, {between[2]}"
+    filmed = regex.fullmatch(r"(?i)v[ií]deo de c[oó]mo (.+?)( paso a paso)?", body)
+    if filmed:
+        yield f"En video: cómo {filmed[1]}"
     of = regex.fullmatch(r"(.+?\p{L}) ((?:del|de las|de los|de la) .+)", body)
-    if of and len(of[1].split()) > 2 and of[1].split()[-1] not in HANGING and not is_verb(of[1].split()[-1]):
-        yield f"{of[1]}. ¿De qué? {capitalized(of[2])}"
+    if of:
+        words = of[1].casefold().split()
+        if len(words) > 1 and words[-1] not in HANGING and not _is_finite(words, len(words) - 1) and not TIMED.search(of[2]) and not has_verb(of[2].split(" que ")[0]):
+            yield from (f"{of[1]}. ¿De qué? {capitalized(text)}" for text in (of[2], *(h for h, _ in reversed(_cuts(of[2])))))
 
 
 def _put_in(body: str, brief: Brief) -> Iterator[str]:
     """Yield the sentence with a word put in between subject and verb, or before its last part."""
     words = body.split()
     folded = [word.casefold().strip(",.:") for word in words]
-    verb = next((at for at in range(1, len(words)) if _is_finite(folded, at) and folded[at - 1] not in HANGING | {"no"}), 0)
-    while verb and folded[verb - 1] in {"no", "se", "nos", "me", "le", "les", "ya", "te", "lo", "la"}:
+    verb = next((at for at in range(1, len(words)) if _is_finite(folded, at) and folded[at - 1] not in HANGING - CLITICS), 0)
+    while verb and folded[verb - 1] in CLITICS:
         verb -= 1
     subject, said = " ".join(words[:verb]), " ".join(words[verb:])
     if not 0 < verb < 8 or subject.endswith((",", ":")) or regex.search(r"[,:]|(?:^| )(?:que|quien) ", subject) or not said:
         said = ""
     formal = brief.tone == "formal"
     tails = [said, *reversed([head for head, _ in _cuts(said)])] if said else []
-    if folded[0] in {"el", "la", "los", "las", "nuestro", "nuestra", "un", "una", "mi", "unos", "unas"} or body[0].isupper():
+    if folded[0] in {"el", "la", "los", "las", "nuestro", "nuestra", "un", "una", "mi", "unos", "unas"} or (body[0].isupper() and folded[0] not in es.FUNCTION_WORDS | {"siempre"}):
         for tail in tails:
             if formal and folded[0] in {"el", "la"}:
                 yield f"{subject} tiene noticias: {tail}"
@@ -269,9 +313,9 @@ def _put_in(body: str, brief: Brief) -> Iterator[str]:
                 yield f"{subject}, atención, {tail}"
             if len(tail.split()) < 8:
                 break
-    if not formal and is_verb(folded[0] if folded[0] not in {"le", "se", "nos"} else folded[min(1, len(folded) - 1)]):
+    if not formal and has_verb(folded[0] if folded[0] not in {"le", "se", "nos"} else folded[min(1, len(folded) - 1)]):
         for at in range(3, len(words) - 1):
-            if folded[at] in {"al", "a", "sino"} and folded[at - 1] not in HANGING:
+            if folded[at] in {"al", "a", "sino", "mi", "nuestro", "nuestra"} and folded[at - 1] not in HANGING - {"no"}:
                 yield f"{' '.join(words[:at])}, atención, {' '.join(words[at:])}"
 
 
@@ -297,7 +341,10 @@ def find_question(brief: Brief) -> str | None:
     said = read_sentences(brief)
     if not said:
         return None
-    text = said[-1]
+    text = next((one for one in (said[-1], said[0]) if one.endswith("?")), said[-1])
+    survey = regex.match(r"(?i)encuesta sobre (qué .+)|(?:el|la) (\p{L}+) que (te \p{L}+ .+)", text.strip("."))
+    if survey and len(said) == 1:
+        return f"Encuesta: ¿{survey[1]}?" if survey[1] else f"¿Qué {survey[2]} {survey[3]}?"
     plain = text.strip("¿? .!")
     bare = len(said) == 1 and QUESTION_START.match(plain.casefold()) is not None
     if not (text.endswith("?") or (bare and has_verb(plain))) or "http" in text or not plain:
@@ -305,7 +352,7 @@ def find_question(brief: Brief) -> str | None:
     if not text.endswith("?"):
         plain = regex.sub(r"^(que|como|quien|cual)\b", lambda match: ACCENTED[match[0].lower()], plain)
     plain = plain.replace("a quien le", "a quién le")
-    if refers_back(plain) and not plain.casefold().startswith("y si"):
+    if refers_back(plain) and "¿" not in plain and not plain.casefold().startswith("y si"):
         return None
     return next((said for said in _asked(plain) if says_again(said, brief)), None)
 
@@ -314,6 +361,9 @@ def _asked(plain: str) -> Iterator[str]:
     """Yield a question in the wordings that rules allow, the author's own first."""
     front, inner, asked = plain.rpartition("¿")
     if inner:
+        if refers_back(front.strip()):
+            yield f"¿{capitalized(asked)}?"
+            return
         yield f"{capitalized(front.strip())} ¿{asked}?"
         if front.strip().endswith(":") and not has_verb(front):
             yield f"{capitalized(front.strip(' :'))}. Sin rodeos: ¿{asked}?"
@@ -363,18 +413,21 @@ def _asked(plain: str) -> Iterator[str]:
 def find_headline(brief: Brief) -> list[str]:
     """Return the wordings of a title or keyword list as a headline without end mark, fullest first."""
     said = read_sentences(brief)
-    body = said[0].strip("¡!. ") if said else ""
-    if not body or regex.search(r"[?¿@]|http|___|:$", body) or not is_balanced(body) or body[0].isdecimal():
+    body = regex.sub(r"[:,]?\s*(?:en )?https?://\S+", "", said[0]).strip("¡!. ") if said else ""
+    if not body or regex.search(r"[?¿]|http|___|:$", body) or not is_balanced(body) or regex.match(r"\d+[.)]", body):
         return []
     first = body.split()[0].casefold()
-    asks_how = first in {"cómo", "como"} and is_infinitive(body.split()[1]) if len(body.split()) > 1 else False
-    title = regex.split(r"[:;,]\s|\s(?:que|quien)\s", body)[0]
+    asks_how = regex.match(r"(?i)c[oó]mo \p{L}+(?:[aei]r|mos) ", body) is not None
+    title = regex.split(r"[:;,]\s|\s(?:que|quien|lo que|hasta|como|cómo)\s", body)[0]
     if (has_verb(title) and not asks_how) or (len(said) > 1 and len(title.split()) < 2) or first in NO_HEADLINE:
         return []
     if QUESTION_START.match(body.casefold()) and not asks_how:
         return []
     body = f"cómo {body.split(maxsplit=1)[1]}" if asks_how else body
     named = regex.fullmatch(r"(?i)nombramiento de (la|el) (.+) como (.+)", body)
+    timed = regex.fullmatch(r"(?i)((?:esta|este|hoy|mañana) [^,]+), (.+)", body)
+    if timed:
+        return [f"{capitalized(head)}, {timed[1].lower()}" for head, _ in reversed(_cuts(timed[2]))][:2]
     ranged = regex.fullmatch(r"(.+?)(?: por (\p{L}+))? (del \d+ al \d+ de \p{L}+)", body)
     found = [body if asks_how else _as_list(body)]
     if named:
@@ -434,8 +487,9 @@ ADJECTIVES = es.word_set(
 )
 READERS = es.word_set("principiantes embarazadas niños adultos familias mayores autonomos autónomos")
 # A participle that waits for more, a measure, an adverbial without its end.
+CLITICS = es.word_set("no se nos me le les ya te lo")
 LOOSE = es.word_set(
-    "grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó"
+    "grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó lava seis sábado dia"
 )
 FIXED = {"estreno": {"de"}, "masa": {"madre"}, "fin": {"de"}, "amigo": {"invisible"}, "calle": {"mayor"}, "banda": {"rock"}, "segunda": {"mano"}}
 ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál"}
@@ -443,7 +497,7 @@ NO_HEADLINE = es.word_set("a al por de del en estimados estimadas gracias yo ya 
 LEANING = es.word_set("lo la los las se me te nos aquí ya hay da va también le les suena ha han estamos llama no ayer")
 STANDING = es.word_set("quedan queda empezamos salimos hemos vuelven abrimos tenemos regalamos trae tráenos llama apúntate")
 MORE_VERBS = es.word_set(
-    "adoptamos sembraron liquidamos cambié publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
+    "funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
     "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
     "abrieron hace quitamos dijimos analizamos apareció hemos quedan queda vuelven habrá vendemos enviamos nieva pica "
     "suena tenemos cuestan devuelven echo repartimos guardamos convocan dejo ascendimos facturar grabado ya charlamos "
