@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 # What tells a kind of message, in the order in which they are tried.
 KINDS: dict[str, str] = {
+    "llama": r"^(?:describe|completa|cuéntanos|saluden|tráenos|enséñanos)\b",
     "agradece": r"^gracias|agradec",
     "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de (?:la|agua)|avisos?|informa(?:mos)?|retrasos?|demoras?|llegan tarde"
-    r"|mantenimiento|disculpas|perdón|horarios?|normas|suspend\p{L}+|aplaza\p{L}*|traslada|solo se puede|apareció"
+    r"|mantenimiento|disculpas|perdón|horarios?|normas|suspend\p{L}+|aplaza\p{L}*|traslada|solo se puede|apareció en|compruebe"
     r"|actualización|alerta|cerramos|no nos funciona|no va desde|sin publico|error|no hacemos|dejo de|andamio|fallo)\b",
     "empleo": r"\b(?:buscamos|busca|se convocan|oferta (?:de )?empleo|trabajo remoto|voluntarios|contrato)\b",
     "intimo": r"\b(?:mi (?:hij[oa]|padre|madre|abuel[oa]|jefe)|yo|cerré|me matriculé|cambié|se murió|me temblaban|cumplidos?)\b",
@@ -37,7 +38,7 @@ KINDS: dict[str, str] = {
     r"|tabla|canciones|cenas|charlamos|planes|grabado toda|código|factura|interes|hipoteca|un d[ií]a con)\b",
     "vende": r"[€$%]|\b(?:oferta|venta|rebajas|descuento|pesos|vendemos|tenemos|liquida\p{L}+|outlet)\b",
 }
-MESSAGES = frozenset({*KINDS, "noticia", "humor", "responde"})
+MESSAGES = frozenset({*KINDS, "noticia", "humor", "responde", "comenta"})
 PATTERNS = {kind: regex.compile(pattern, regex.IGNORECASE) for kind, pattern in KINDS.items()}
 SOLD_AS = {"lee", "opina", "comparte"}
 
@@ -62,16 +63,15 @@ def find_message(brief: Brief) -> dict[str, str]:
     found = {"enlace": find_link_call(brief) or url} if url else {}
     asked = find_question(brief)
     alone, leaning = find_statements(brief)
-    if not alone:
-        headline = [f"{text}." for text in find_headline(brief)]
-        alone = [headline] if headline else []
+    headline = [] if asked else [f"{text}." for text in find_headline(brief)]
+    alone = [headline, *alone] if headline else alone
+    if asked and alone and not "?" in brief.query[-4:] and brief.query.count(".") and says_again(f"{asked} {alone[0][-1]}", brief):
+        alone[0], asked = [f"{asked} {alone[0][-1]}"], None
     if asked:
         found["pregunta"] = asked
     if alone:
         first = alone[0]
         found |= {"hecho": first[0], "largo": first[0], "titular": _inside(first[0])}
-        if len(first) > 2 and first[1].count(".") == 1:
-            found["hecho"] = first[1]
         later = [wordings[0] for wordings in (*alone[1:], *leaning)]
         pairs = [f"{wording} {text}" for text in later for wording in first]
         pair = next((pair for pair in pairs if says_again(pair, brief)), None)
@@ -80,6 +80,8 @@ def find_message(brief: Brief) -> dict[str, str]:
         return {name: text for name, text in found.items() if name in {"pregunta", "enlace"} or (name == "hecho" and brief.query.rstrip().endswith("?"))}
     if set(brief.objectives) & {"sales", "signups", "clicks"}:
         found["responde"] = ""
+    if set(brief.objectives) & {"engagement", "community"} or not brief.objectives:
+        found["comenta"] = ""
     if brief.tone in {"witty", "bold"}:
         found["humor"] = ""
     return found | ({message_kind(brief): ""} if alone else {"sin_mensaje": ""})

@@ -28,7 +28,7 @@ WORD = regex.compile(r"[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}'’.,:/%-]*(?<![.,:])|[
 # Where a sentence may be cut; the word opens what is cut off.
 BORDER = regex.compile(
     r"(?:[,;:]|\s[—–-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|antes|después|cuando|sobre"
-    r"|entre|a|al|sin|el (?=(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|este|esta)\s)"
+    r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|\p{L}{3,}(?:ando|iendo)|este|esta)\s)"
 )
 # What is cut off here would turn round or widen what is said before.
 NEEDED = es.word_set("si hasta solo sólo excepto salvo menos sin no ni pero cuando mientras antes sino")
@@ -41,10 +41,7 @@ BARE_VERBS = es.word_set(
     "vuelve vuelven cierra cierran llega llegan empieza empiezan ascendimos llegamos abrimos abre abren termina crece "
     "sale salen flojea firmaron acaba volvemos empezamos cerramos ganamos aprobamos"
 )
-NO_START = es.word_set(
-    "que porque cuando si como lo la los las le les se me te nos y e o u ni pero además así eso esto ese esa él ella"
-    " también"
-) - es.word_set("lo la los las se me te nos si")
+NO_START = es.word_set("que porque cuando si como y e o u ni pero además así eso esto ese esa")
 TIMED = regex.compile(rf"\b(?:{es.DAY}|los lunes|talla|tranvía)\b")
 CITIES = es.word_set(
     "madrid barcelona valencia sevilla bilbao granada zaragoza málaga malaga gijón gijon lavapiés bogotá bogota lima "
@@ -122,8 +119,10 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
     The first list stands on its own; the sentences of the second lean on what the draft says before them.
     """
     alone, leaning = [], []
+    called = (find_link_call(brief) or "").casefold()
     for place, sentence in enumerate(read_sentences(brief)):
-        sentence = regex.sub(r"[:,]?\s*(?:(?:aquí|en)\s)?https?://\S+", "", sentence) if place == 0 else sentence
+        if sentence.casefold() not in called:
+            sentence = regex.sub(r"[:,]?\s*(?:(?:aquí|en)\s)?https?://\S+", "", sentence)
         body = PREFIX.sub("", sentence.strip("¡!.… ").removesuffix(":"))
         first = body.split(maxsplit=1)[0].casefold().strip(",:") if body.strip() else "que"
         if (
@@ -134,7 +133,7 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
             or not has_verb(body)
             or first in NO_START
             or QUESTION_START.match(body.casefold())
-            or regex.match(r"(?i)a quien|si ", body)
+            or regex.match(r"(?i)(?:a quien|si|lo que) ", body)
         ):
             continue
         mark = "!" if sentence.endswith("!") and "¡" in sentence else "."
@@ -144,7 +143,7 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
             told += _wordings(behind, brief)
         wordings = [f"{'¡' * (mark == '!')}{capitalized(text)}{mark}" for text in told]
         if wordings:
-            leans = refers_back(body) or (place > 0 and (first in LEANING or (is_verb(first) and first not in STANDING)))
+            leans = refers_back(body) or (place > 0 and ((first in LEANING and not _opens_noun(body)) or (is_verb(first) and first not in STANDING)))
             (leaning if leans and place else alone).append(list(dict.fromkeys(wordings)))
     return alone, leaning
 
@@ -160,6 +159,14 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
     yield from (text for text in dict.fromkeys(tried) if text.count("¿") < 2 and says_again(text, brief))
     cuts = [text for text, _ in _cuts(body) if has_verb(text) and says_again(text, brief)]
     yield from reversed(cuts[-1:])
+    owner = regex.match(r"(ya hay \p{L}+) de ", body, regex.IGNORECASE)
+    if owner:
+        yield owner[1]
+
+
+def _opens_noun(body: str) -> bool:
+    words = body.casefold().split()
+    return words[0] in {"la", "las", "los"} and not (is_verb(words[1]) or words[1] in MORE_VERBS)
 
 
 @lru_cache(maxsize=1024)
@@ -214,7 +221,7 @@ def _turned(body: str) -> Iterator[str]:
             words[0] in OPENERS
             and not has_verb(rest)
             and has_verb(head)
-            and "," not in rest + head
+            and not regex.search("[,:]", rest + head)
             and not (words[0] == "por" and not regex.search(r"por la (?:tarde|mañana|noche)", rest))
             and not (words[0] == "en" and words[1] in {"efectivo", "vez", "directo", "otro"})
             and not (words[0] in {"el", "este", "esta"} and not es.TIME.match(rest))
@@ -225,14 +232,17 @@ def _turned(body: str) -> Iterator[str]:
             yield f"{capitalized(rest)}, {_lowered(head)}"
     opened = regex.fullmatch(
         r"(?i)((?:por|tras|desde|a partir|durante|en|esta|a|antes) [^,]+), ([^,:]+)"
-        r"|((?:tras|desde|a los|en) \d+(?: años)?|esta mañana|esta tarde|ayer|a partir del \p{L}+) (.+)",
+        r"|((?:tras|desde|a los|en) \d+(?: años)?|esta mañana|esta tarde|ayer|(?:hoy|mañana) a las \S+(?: h)?|a partir del \p{L}+) (.+)",
         body,
     )
     if opened and has_verb(opened[2] or opened[4]) and not has_verb(opened[1] or opened[3]):
-        yield f"{opened[2] or opened[4]} {_lowered(opened[1] or opened[3])}"
+        yield f"{opened[2] or opened[4]} {(opened[1] or opened[3])[0].lower()}{(opened[1] or opened[3])[1:]}"
     inside = regex.fullmatch(rf"(.+) ((?:durante|en) {es.MONTH}|el próximo \d+ de {es.MONTH}) (.+)", body)
-    if inside and not regex.search(r"[:,]", inside[1]):
+    if inside and has_verb(inside[1]) and not regex.search(r"[:,]", inside[1]):
         yield f"{capitalized(inside[2])}, {_lowered(inside[1])} {regex.split(', | «', inside[3])[0]}"
+    span = regex.fullmatch(r"([^,:]+) (del \d+ al \d+ de \p{L}+)(?: .*)?", body)
+    if span and has_verb(span[1]):
+        yield f"{capitalized(span[2])}, {_lowered(span[1])}"
     ago = regex.fullmatch(r"(?i)(hoy hace \d+ años) que (.+)", body)
     if ago:
         yield from (f"{capitalized(head)}. {ago[1]}" for head, _ in reversed(_cuts(ago[2])))
@@ -259,7 +269,8 @@ def _bridged(body: str) -> Iterator[str]:
         elif words[0] == "sobre":
             yield f"{head}. ¿Sobre qué? {capitalized(rest)}"
         elif words[0] == "con" and " o " not in rest and not comma and not has_verb(rest):
-            yield f"{head}. {'¿Con quién? C' if words[1] in {'una', 'un'} and regex.search(r'[oe]r[ao]$', words[2]) else 'Y c'}{rest[1:]}"
+            met = words[1] in {"un", "una"} and regex.search("(?i)entrevista|charla|conversa", head)
+            yield f"{head}. {'¿Con quién? Con' if met else 'Y con'}{rest[3:]}"
         elif words[0] == "en" and words[1] in {"el", "la", "los", "las"} and not es.TIME.search(rest) and words[-1] != "noventa":
             yield f"{head}. ¿Dónde? {capitalized(rest)}"
         elif words[0] == "y" and has_verb(head) and _is_finite(words, min(2, len(words) - 1)) and words[1] in {"se", "la", "lo"}:
@@ -289,7 +300,7 @@ def _bridged(body: str) -> Iterator[str]:
     of = regex.fullmatch(r"(.+?\p{L}) ((?:del|de las|de los|de la) .+)", body)
     if of:
         words = of[1].casefold().split()
-        if len(words) > 1 and words[-1] not in HANGING and not _is_finite(words, len(words) - 1) and not TIMED.search(of[2]) and not has_verb(of[2].split(" que ")[0]):
+        if len(words) > 1 and words[-1] not in HANGING and not _is_finite(words, len(words) - 1) and not TIMED.search(of[2]) and not of[2][4:5].isdecimal() and not has_verb(of[2].split(" que ")[0]):
             yield from (f"{of[1]}. ¿De qué? {capitalized(text)}" for text in (of[2], *(h for h, _ in reversed(_cuts(of[2])))))
 
 
@@ -307,9 +318,11 @@ def _put_in(body: str, brief: Brief) -> Iterator[str]:
     tails = [said, *reversed([head for head, _ in _cuts(said)])] if said else []
     if folded[0] in {"el", "la", "los", "las", "nuestro", "nuestra", "un", "una", "mi", "unos", "unas"} or (body[0].isupper() and folded[0] not in es.FUNCTION_WORDS | {"siempre"}):
         for tail in tails:
-            if formal and folded[0] in {"el", "la"}:
+            if folded[verb] in {"es", "son", "tiene"}:
+                break
+            if formal and folded[0] in {"el", "la"} and folded[verb] not in CLITICS:
                 yield f"{subject} tiene noticias: {tail}"
-            elif not formal and folded[0] not in es.PREPOSITIONS and not is_verb(folded[0]):
+            if not formal and folded[0] not in es.PREPOSITIONS and not is_verb(folded[0]):
                 yield f"{subject}, atención, {tail}"
             if len(tail.split()) < 8:
                 break
@@ -425,6 +438,15 @@ def find_headline(brief: Brief) -> list[str]:
         return []
     body = f"cómo {body.split(maxsplit=1)[1]}" if asks_how else body
     named = regex.fullmatch(r"(?i)nombramiento de (la|el) (.+) como (.+)", body)
+    thanks = regex.fullmatch(r"(?i)agradecer a (.+?)(?: que .*)?", body)
+    if thanks:
+        return [f"Gracias a {thanks[1]}"]
+    for more in said[1:]:
+        if len(title.split()) > 2 or has_verb(more) or not says_again(f"{body}. {more.strip('. ')}", brief):
+            break
+        body = f"{body}. {more.strip('. ')}"
+    if len(said) > 1 and len(body.split()) < 3:
+        return []
     timed = regex.fullmatch(r"(?i)((?:esta|este|hoy|mañana) [^,]+), (.+)", body)
     if timed:
         return [f"{capitalized(head)}, {timed[1].lower()}" for head, _ in reversed(_cuts(timed[2]))][:2]
@@ -439,7 +461,8 @@ def find_headline(brief: Brief) -> list[str]:
     found += _bridged(body)
     cuts = [text for text, _ in _cuts(body) if says_again(text, brief) and len(text.split()) > 2 - (len(said) > 1)]
     found = [text for text in found if says_again(text, brief) and text.count("¿") < 2]
-    return [capitalized(text) for text in dict.fromkeys([*found, *reversed(cuts[-1:])])]
+    kept = [text for text in (*found, *reversed(cuts[-1:])) if len(said) < 2 or len(text.split()) > 2]
+    return [capitalized(text) for text in dict.fromkeys(kept)]
 
 
 def _as_list(body: str) -> str:
@@ -489,15 +512,15 @@ READERS = es.word_set("principiantes embarazadas niños adultos familias mayores
 # A participle that waits for more, a measure, an adverbial without its end.
 CLITICS = es.word_set("no se nos me le les ya te lo")
 LOOSE = es.word_set(
-    "grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó lava seis sábado dia"
+    "ser también grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó lava seis sábado dia"
 )
 FIXED = {"estreno": {"de"}, "masa": {"madre"}, "fin": {"de"}, "amigo": {"invisible"}, "calle": {"mayor"}, "banda": {"rock"}, "segunda": {"mano"}}
 ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál"}
-NO_HEADLINE = es.word_set("a al por de del en estimados estimadas gracias yo ya lo mi que qué si sin para con hoy ayer")
+NO_HEADLINE = es.word_set("antes tras a al por de del en estimados estimadas gracias yo ya lo mi que qué si sin para con hoy ayer")
 LEANING = es.word_set("lo la los las se me te nos aquí ya hay da va también le les suena ha han estamos llama no ayer")
 STANDING = es.word_set("quedan queda empezamos salimos hemos vuelven abrimos tenemos regalamos trae tráenos llama apúntate")
 MORE_VERBS = es.word_set(
-    "funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
+    "matriculé compruebe requieren traslada reprogramarán funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
     "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
     "abrieron hace quitamos dijimos analizamos apareció hemos quedan queda vuelven habrá vendemos enviamos nieva pica "
     "suena tenemos cuestan devuelven echo repartimos guardamos convocan dejo ascendimos facturar grabado ya charlamos "
