@@ -72,7 +72,7 @@ def find_message(brief: Brief) -> dict[str, str]:
     if alone:
         first = alone[0]
         found |= {"hecho": first[0], "largo": first[0], "titular": _inside(first[0])}
-        later = [wordings[0] for wordings in (*alone[1:], *leaning)]
+        later = [wordings[0] for wordings in (*alone[1:], *leaning) if wordings[0][:12] != first[0][:12]]
         pairs = [f"{wording} {text}" for text in later for wording in first]
         pair = next((pair for pair in pairs if says_again(pair, brief)), None)
         found |= {"dos": pair} if pair else {}

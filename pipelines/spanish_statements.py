@@ -379,7 +379,7 @@ def _asked(plain: str) -> Iterator[str]:
             return
         yield f"{capitalized(front.strip())} ¿{asked}?"
         if front.strip().endswith(":") and not has_verb(front):
-            yield f"{capitalized(front.strip(' :'))}. Sin rodeos: ¿{asked}?"
+            yield f"{capitalized(front.strip(' :'))}. Dilo claro: ¿{asked}?"
         return
     yield f"¿{capitalized(plain)}?"
     told = regex.fullmatch(r"(?i)c[oó]mo (anuncio|digo|explico|cuento) que (.+?) (sin .+)", plain)
