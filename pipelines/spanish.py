@@ -12,8 +12,8 @@ from pipelines import spanish_words as es
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, longest_copied_run, one_line
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_kinds import COUNTED, NOT_FOR_SALE, PEOPLE, kind_of
-from pipelines.spanish_nouns import NounPhrase, find_topic
 from pipelines.spanish_messages import MESSAGES, find_message
+from pipelines.spanish_nouns import NounPhrase, find_topic
 from pipelines.spanish_sentences import (
     find_action,
     find_moment,

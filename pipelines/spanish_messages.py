@@ -8,13 +8,10 @@ import regex
 
 from pipelines.phrases import one_line
 from pipelines.sentences import capitalized
-from pipelines.spanish_statements import (
-    find_headline,
-    find_link_call,
-    find_question,
-    find_statements,
-    says_again,
-)
+from pipelines.spanish_clauses import says_again
+from pipelines.spanish_headlines import find_headline
+from pipelines.spanish_questions import find_question
+from pipelines.spanish_statements import find_link_call, find_statements
 
 if TYPE_CHECKING:
     from pipelines.records import Brief
@@ -65,7 +62,13 @@ def find_message(brief: Brief) -> dict[str, str]:
     alone, leaning = find_statements(brief)
     headline = [] if asked else [f"{text}." for text in find_headline(brief)]
     alone = [headline, *alone] if headline else alone
-    if asked and alone and not "?" in brief.query[-4:] and brief.query.count(".") and says_again(f"{asked} {alone[0][-1]}", brief):
+    if (
+        asked
+        and alone
+        and "?" not in brief.query[-4:]
+        and brief.query.count(".")
+        and says_again(f"{asked} {alone[0][-1]}", brief)
+    ):
         alone[0], asked = [f"{asked} {alone[0][-1]}"], None
     if asked:
         found["pregunta"] = asked
@@ -77,7 +80,11 @@ def find_message(brief: Brief) -> dict[str, str]:
         pair = next((pair for pair in pairs if says_again(pair, brief)), None)
         found |= {"dos": pair} if pair else {}
     if asked:
-        return {name: text for name, text in found.items() if name in {"pregunta", "enlace"} or (name == "hecho" and brief.query.rstrip().endswith("?"))}
+        return {
+            name: text
+            for name, text in found.items()
+            if name in {"pregunta", "enlace"} or (name == "hecho" and brief.query.rstrip().endswith("?"))
+        }
     if set(brief.objectives) & {"sales", "signups", "clicks"}:
         found["responde"] = ""
     if set(brief.objectives) & {"engagement", "community"} or not brief.objectives:
