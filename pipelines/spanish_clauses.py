@@ -25,8 +25,10 @@ MAX_COPIED_WORDS = 6
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}'\u2019.,:/%-]*(?<![.,:])|[$€]\S*|%|€")
 # Where a sentence may be cut; the word opens what is cut off.
 BORDER = regex.compile(
-    r"(?:[,;:]|\s[\u2014\u2013-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|antes|después|cuando|sobre"
-    r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|\p{L}{3,}(?:ando|iendo)|este|esta)\s)"
+    r"(?:[,;:]|\s[\u2014\u2013-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|"
+    r"antes|después|cuando|sobre"
+    r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|"
+    r"\p{L}{3,}(?:ando|iendo)|este|esta)\s)"
 )
 # What is cut off here would turn round or widen what is said before.
 NEEDED = es.word_set("si hasta solo sólo excepto salvo menos sin no ni pero cuando mientras antes sino")
@@ -46,14 +48,18 @@ PEOPLE_AFTER = regex.compile(
 # A participle that waits for more, a measure, an adverbial without its end.
 CLITICS = es.word_set("no se nos me le les ya te lo")
 LOOSE = es.word_set(
-    "ser también grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día dia año vez preguntó lava seis sábado dia"
+    "ser también grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día "
+    "dia año vez preguntó lava seis sábado dia"
 )
 MORE_VERBS = es.word_set(
-    "pongo digo patrocinan permanecerá registró pusimos dejo describe matriculé compruebe requieren traslada reprogramarán funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
+    "pongo digo patrocinan permanecerá registró pusimos dejo describe matriculé compruebe requieren traslada "
+    "reprogramarán funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié "
+    "publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
     "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
     "abrieron hace quitamos dijimos analizamos apareció hemos quedan queda vuelven habrá vendemos enviamos nieva pica "
     "suena tenemos cuestan devuelven echo repartimos guardamos convocan dejo ascendimos facturar grabado ya charlamos "
-    "llevé describe cuéntanos tráenos saluden completa cerramos estamos seguimos resolvemos informamos recordad serviria mandemos empezaran comprarian"
+    "llevé describe cuéntanos tráenos saluden completa cerramos estamos seguimos resolvemos informamos "
+    "recordad serviria mandemos empezaran comprarian"
 ) - es.word_set("facturar grabado ya")
 
 
@@ -136,7 +142,7 @@ def _takes_a(words: list[str]) -> bool:
     return any(is_verb(word) for word in words[-2:]) or words[-1] in LOOSE
 
 
-def bridged(body: str) -> Iterator[str]:
+def bridged(body: str) -> Iterator[str]:  # noqa: C901, PLR0912  # one rule after the other
     """Yield what stands before a border and what follows it, with words of ours between them."""
     for head, rest in cuts(body, whole=True):
         words, before = WORD.findall(rest.casefold()), WORD.findall(head.casefold())

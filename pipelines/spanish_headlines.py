@@ -36,7 +36,8 @@ NOUNS = es.word_set(
     "muebles madrugada artesanos nostalgia siesta balcón desarrollador embarazadas principiantes autonomos"
 )
 ADJECTIVES = es.word_set(
-    "favorita favorito feos feo compuesto electronica electrónica facil fácil libre web trail python latam limitado gratis"
+    "favorita favorito feos feo compuesto electronica electrónica facil fácil libre web trail python latam "
+    "limitado gratis"
 )
 READERS = es.word_set("principiantes embarazadas niños adultos familias mayores autonomos autónomos")
 FIXED = {
@@ -53,7 +54,7 @@ NO_HEADLINE = es.word_set(
 )
 
 
-def find_headline(brief: Brief) -> list[str]:
+def find_headline(brief: Brief) -> list[str]:  # noqa: C901, PLR0911  # one rule after the other
     """Return the wordings of a title or keyword list as a headline without end mark, fullest first."""
     said = read_sentences(brief)
     body = regex.sub(r"[:,]?\s*(?:en )?https?://\S+", "", said[0]).strip("¡!. ") if said else ""
@@ -96,7 +97,7 @@ def find_headline(brief: Brief) -> list[str]:
     return [capitalized(text) for text in dict.fromkeys(kept)]
 
 
-def _as_list(body: str) -> str:
+def _as_list(body: str) -> str:  # noqa: C901  # one rule after the other
     """Return a row of bare keywords with the commas and the `de` that it leaves out; any other text as it is."""
     tokens = body.split()
     if any(mark in body for mark in ",:;.") or len(tokens) > MAX_KEYWORDS or body[0].isupper():

@@ -40,7 +40,7 @@ def find_question(brief: Brief) -> str | None:
     return next((said for said in _asked(plain) if says_again(said, brief)), None)
 
 
-def _asked(plain: str) -> Iterator[str]:
+def _asked(plain: str) -> Iterator[str]:  # noqa: C901, PLR0912  # one rule after the other
     """Yield a question in the wordings that rules allow, the author's own first."""
     front, inner, asked = plain.rpartition("¿")
     if inner:

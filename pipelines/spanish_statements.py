@@ -146,7 +146,8 @@ def _turned(body: str) -> Iterator[str]:
             yield f"{capitalized(rest)}, {_lowered(head)}"
     opened = regex.fullmatch(
         r"(?i)((?:por|tras|desde|a partir|durante|en|esta|a|antes) [^,]+), ([^,:]+)"
-        r"|((?:tras|desde|a los|en) \d+(?: años)?|esta mañana|esta tarde|ayer|(?:hoy|mañana) a las \S+(?: h)?|a partir del \p{L}+) (.+)",
+        r"|((?:tras|desde|a los|en) \d+(?: años)?|esta mañana|esta tarde|ayer|(?:hoy|mañana) a las \S+(?: h)?|"
+        r"a partir del \p{L}+) (.+)",
         body,
     )
     if opened and has_verb(opened[2] or opened[4]) and not has_verb(opened[1] or opened[3]):
@@ -170,7 +171,7 @@ def _turned(body: str) -> Iterator[str]:
         yield f"{gone[2]} {gone[1].lower()}." + (f" {capitalized(gone[3])}" if gone[3] else "")
 
 
-def _put_in(body: str, brief: Brief) -> Iterator[str]:
+def _put_in(body: str, brief: Brief) -> Iterator[str]:  # noqa: C901  # one rule after the other
     """Yield the sentence with a word put in between subject and verb, or before its last part."""
     words = body.split()
     folded = [word.casefold().strip(",.:") for word in words]
