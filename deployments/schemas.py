@@ -19,8 +19,6 @@ from pipelines.records import (
     MAX_BATCH_ITEMS,
     STRICT,
     Analysis,
-    Answer,
-    Comparison,
     Degraded,
     Draft,
     DraftToOptimize,
@@ -30,11 +28,11 @@ from pipelines.records import (
     Moment,
     Objective,
     Pair,
-    Prediction,
     Query,
     Text,
     Tone,
 )
+from pipelines.results import Answer, Comparison, Prediction
 
 Body = TypeVar("Body")
 REF = "#/components/schemas/{model}"

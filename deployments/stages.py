@@ -17,7 +17,8 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from deployments.microbatch import Failed, MicroBatcher, Overloaded
 from deployments.settings import Stages as StageConfigs
 from pipelines.errors import ModelUnavailable
-from pipelines.records import Affect, Analysis, Brief, Comparison, Draft, Model, Pair, Prediction, Proposal
+from pipelines.records import Affect, Analysis, Brief, Draft, Model, Pair, Proposal
+from pipelines.results import Comparison, Prediction
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -246,7 +247,8 @@ def _text_bytes(item: tuple[str, str | None]) -> int:
 
 
 def _brief_bytes(brief: Brief) -> int:
-    return 12 * len(brief.query) + 4096
+    # A library travels once for all briefs of its account, but a batch may hold as many accounts as briefs.
+    return 12 * len(brief.query) + 4096 + sum(4 * len(template.content) + 256 for template in brief.templates)
 
 
 def _draft_bytes(draft: Draft) -> int:

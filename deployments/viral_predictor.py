@@ -12,7 +12,8 @@ from deployments.stages import Batch
 from deployments.worker import Worker
 from pipelines.encoder import Encoder
 from pipelines.errors import ModelMissing
-from pipelines.records import Comparison, Draft, Pair, Prediction
+from pipelines.records import Draft, Pair
+from pipelines.results import Comparison, Prediction
 from pipelines.viral_predictor import ViralPredictor as Pipeline
 from pipelines.wording import WordingModel
 

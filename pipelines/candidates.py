@@ -12,20 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipelines.errors import ModelUnavailable
-from pipelines.policy import Policy
-from pipelines.records import (
-    Affect,
-    Analysis,
-    Brief,
-    Candidate,
-    Degraded,
-    Finding,
-    Language,
-    Prediction,
-    Proposal,
-    Query,
-    Template,
-)
+from pipelines.policy import Policy, lint
+from pipelines.records import Affect, Analysis, Brief, Degraded, Finding, Language, Proposal, Query, Template
+from pipelines.results import Candidate, Prediction
 from pipelines.selection import admissible, diverse
 
 Result = TypeVar("Result")
@@ -90,7 +79,16 @@ async def write(
     if proposals is None:
         return None
     entities = (analysis.entities or ()) if analysis else ()
-    admitted = admissible(proposals, query.query, entities, engines.policy, history=query.history, language=language)
+    admitted = admissible(
+        proposals,
+        query.query,
+        entities,
+        engines.policy,
+        frames={template.name: template.content for template in engines.templates},
+        source_is_clean=not lint(query.query, language=language),
+        history=query.history,
+        language=language,
+    )
     written = [Written(proposal, findings) for proposal, findings in admitted]
     if not written or engines.fluency_floor is None or brief.engine == "templates" or language != "en":
         return written

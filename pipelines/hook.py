@@ -8,6 +8,7 @@ from pipelines.facts import DAYS
 from pipelines.features import bare_text
 from pipelines.sentences import ENDED, WORD, is_listed, is_prose, join, prose, refers_back, sentences
 from pipelines.sharpen import phrases
+from pipelines.spanish_grammar import is_verb
 from pipelines.tweets import entities
 
 MIN_HOOK_WORDS = 3
@@ -23,6 +24,7 @@ GREETING = regex.compile(
     r"hola|buen[oa]s|querid\p{L}+|atención|feli\p{L}+|gracias)\b",
     regex.IGNORECASE,
 )
+THIRD_PERSON = regex.compile(r"(?:[aeó]|[ae]n|ron)$", regex.IGNORECASE)
 # A figure that says how much; a year, a date and a time of day only say when.
 FIGURE = regex.compile(
     r"(?<![\w:/.\-<#])(?!(?:19|20)\d\d\b)[$€£]?\d[\d.,]*(?:[%+]|[kmbx]\b|bn\b)?(?![\w:/\-])", regex.IGNORECASE
@@ -65,8 +67,11 @@ def _is_address(opening: str) -> bool:
 def _strength(sentence: str, *, last: bool) -> int:
     """Return 2 for a closing question of the draft's own, 1 for a figure, 0 for what makes no opening."""
     bare = prose(sentence)
+    words = WORD.findall(bare)
     leans = LEANING.search(bare) or refers_back(sentence) or sentence in phrases("closings")
-    if leans or len(WORD.findall(bare)) < MIN_HOOK_WORDS or any(entity.label == "URL" for entity in entities(sentence)):
+    # A Spanish sentence that opens with a verb in the third person has its subject in the one before.
+    leans = leans or (words and not sentence.endswith("?") and is_verb(words[0]) and THIRD_PERSON.search(words[0]))
+    if leans or len(words) < MIN_HOOK_WORDS or any(entity.label == "URL" for entity in entities(sentence)):
         return 0
     # What follows a question answers it; a plea for reactions counts against a text wherever it stands.
     if sentence.endswith("?"):

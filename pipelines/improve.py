@@ -15,7 +15,8 @@ from typing import Final, NamedTuple, Protocol
 
 from pipelines.edits import EDITS, EditName, Setting
 from pipelines.facts import keeps_facts
-from pipelines.records import Draft, EmotionLabel, History, Language, Objective, Prediction, Step
+from pipelines.records import Draft, EmotionLabel, History, Language, Objective
+from pipelines.results import Prediction, Step
 from pipelines.shorten import shorten
 from pipelines.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
 

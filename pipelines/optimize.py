@@ -20,22 +20,17 @@ from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
     Analysis,
-    Answer,
-    Comparison,
     Degraded,
     Draft,
     DraftToOptimize,
     Evidence,
     Finding,
-    Generated,
     Language,
-    Optimized,
     Pair,
     Post,
-    Prediction,
     Query,
-    Recommendation,
 )
+from pipelines.results import Answer, Comparison, Generated, Optimized, Prediction, Recommendation
 from pipelines.tweets import is_valid, weighted_length
 
 ROUNDING = 1e-9

@@ -99,16 +99,9 @@ def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None
     any other; without one the text decides between the two.
     """
     text = unicodedata.normalize("NFC", text)
-    found = entities(text)
-    spans: dict[str, Span | None] = {
-        "duplicate_post": (0, len(text)) if any(is_duplicate(text, post.text) for post in history) else None,
-        "mass_mentions": _mass_mentions(text, found),
-        "trend_hijack": _trend_hijack(text, found),
-        "ai_reply": _reply(found),
-    }
-    for name, rule in load_rules().items():
-        spans.setdefault(name, _stated(text, found, rule))
-    broken = sorted((span, name) for name, span in spans.items() if span)
+    broken = _broken(text)
+    if any(is_duplicate(text, post.text) for post in history):
+        broken = tuple(sorted((*broken, ((0, len(text)), "duplicate_post"))))
     if not broken:
         return ()
     tongue: Language = _tongue(text) if language is None else "es" if language == "es" else "en"
@@ -117,6 +110,21 @@ def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None
         Finding(name, start, end, rules[name].message[tongue], rules[name].severity, rules[name].source)
         for (start, end), name in broken
     )
+
+
+@lru_cache(maxsize=1024)
+def _broken(text: str) -> tuple[tuple[Span, str], ...]:
+    """Return where an NFC text breaks which rule; one query asks more than once."""
+    found = entities(text)
+    spans: dict[str, Span | None] = {
+        "duplicate_post": None,
+        "mass_mentions": _mass_mentions(text, found),
+        "trend_hijack": _trend_hijack(text, found),
+        "ai_reply": _reply(found),
+    }
+    for name, rule in load_rules().items():
+        spans.setdefault(name, _stated(text, found, rule))
+    return tuple(sorted((span, name) for name, span in spans.items() if span))
 
 
 def is_duplicate(text: str, other: str) -> bool:

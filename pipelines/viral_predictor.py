@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pipelines.features import DRAFT, TIME, Floats, Wording, draft_wording, grams, time_of
 from pipelines.own_record import AUTHOR, MIN_POSTS, REWARDED, Record, author_terms, record_of, usable_posts
-from pipelines.records import Draft, History, OwnRecord, Post, Prediction, Subscores
+from pipelines.records import Draft, History, Post
+from pipelines.results import OwnRecord, Prediction, Subscores
 from pipelines.weights import read_arrays, read_weights
 
 FORMAT: Final = 2

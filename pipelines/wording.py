@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from pipelines.encoder import Encoder
 from pipelines.errors import WeightsRefused
 from pipelines.features import WORDING, Floats, wording
-from pipelines.records import Comparison, Domain, Pair, Verdict
+from pipelines.records import Domain, Pair, Verdict
+from pipelines.results import Comparison
 from pipelines.viral_predictor import ViralPredictor
 from pipelines.weights import read_arrays, read_weights
 

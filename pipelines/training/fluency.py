@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import random
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -145,7 +146,7 @@ def evaluate(folder: Path, texts: Sequence[Text]) -> dict[str, Any]:
 
 
 def card(folder: Path) -> str:
-    """Return the model card: what was measured by evaluate, and the remarks in remarks.md."""
+    """Return the model card: what was measured by evaluate, and what readers found, from reading.json."""
     metadata = json.loads((folder / "metadata.json").read_text())
     measure = metadata["measure"]
     config = json.loads((folder / "config.json").read_text())
@@ -180,10 +181,36 @@ def card(folder: Path) -> str:
             f"Nats per token on test texts: {nats}. Texts/s on one thread: {min(rates):.0f} to {max(rates):.0f}.",
             f"Floor: {metadata['fluency_floor']:.2f} nats, percentile {FLOOR_PERCENTILE:g} of what people post.",
             "",
-            (folder / "remarks.md").read_text(encoding="utf-8").strip() if (folder / "remarks.md").exists() else "",
-            "",
+            *_read_by_people(folder / "reading.json"),
         ]
     )
+
+
+def _read_by_people(path: Path) -> list[str]:
+    """Return what readers found who had written nothing of it: counts and every failure, from reading.json."""
+    if not path.exists():
+        return []
+    reading = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        "## Read by strangers",
+        "",
+        reading["method"],
+        "",
+        "| what | read | postable as it is | share |",
+        "|---|---|---|---|",
+    ]
+    for part in reading["parts"]:
+        share = part["postable"] / part["read"]
+        lines.append(f"| {part['what']} | {part['read']} | {part['postable']} | {share:.0%} |")
+    for part in reading["parts"]:
+        lines += ["", f"What was not postable of {part['what']}:", ""]
+        lines += [f"- {escaped(failure)}" for failure in part["failures"]]
+    return [*lines, "", *reading["remarks"], ""]
+
+
+def escaped(text: str) -> str:
+    """Return a text as Markdown that shows it and runs nothing."""
+    return re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", text).replace("\n", "<br>")
 
 
 def count_unigrams(folder: Path, texts: Sequence[Text], tokenizer: Any) -> None:

@@ -23,7 +23,9 @@ from pipelines import optimize
 from pipelines.candidates import Engines
 from pipelines.facts import invents
 from pipelines.fluency import read_critic
-from pipelines.records import Analysis, Candidate, Query
+from pipelines.records import Analysis, Query
+from pipelines.results import Candidate
+from pipelines.training.fluency import escaped
 from pipelines.training.local import LocalModels
 from pipelines.tweets import is_valid
 
@@ -95,15 +97,11 @@ def samples(written: Sequence[Written]) -> str:
     for item in written[::every][:SAMPLES]:
         query = item.query
         asked = ", ".join([query.language or "en", query.tone, *query.objectives])
-        lines += [f"**{_escaped(query.query)}** ({asked})", ""]
+        lines += [f"**{escaped(query.query)}** ({asked})", ""]
         for number, candidate in enumerate(item.candidates[:BEST], 1):
-            lines.append(f"{number}. {_escaped(candidate.text)} `{candidate.template}` {candidate.viral_score:.0f}")
+            lines.append(f"{number}. {escaped(candidate.text)} `{candidate.template}` {candidate.viral_score:.0f}")
         lines += ["none" if not item.candidates else "", ""]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", text).replace("\n", "<br>")
 
 
 def read_queries(path: Path, n: int) -> list[Query]:

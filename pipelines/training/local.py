@@ -10,7 +10,8 @@ from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator import Generator
 from pipelines.intent import IntentModel
 from pipelines.query_analyzer import QueryAnalyzer
-from pipelines.records import Affect, Analysis, Brief, Comparison, Draft, Pair, Prediction, Proposal
+from pipelines.records import Affect, Analysis, Brief, Draft, Pair, Proposal
+from pipelines.results import Comparison, Prediction
 from pipelines.sentiment import SentimentEnsemble
 from pipelines.viral_predictor import ViralPredictor
 

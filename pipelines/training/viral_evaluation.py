@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.features import Floats
-from pipelines.records import Draft, Prediction
+from pipelines.records import Draft
+from pipelines.results import Prediction
 from pipelines.training import specification
 from pipelines.training.archives import US_PER_DAY, Archive, Rows, read, split
 from pipelines.training.viral_card import card

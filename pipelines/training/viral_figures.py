@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from pipelines.features import Floats
-from pipelines.records import Prediction
+from pipelines.results import Prediction
 
 RESAMPLES = 200
 SHARES = (0.1, 0.25, 0.35, 0.5)

@@ -67,6 +67,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def servers(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Start Postgres, with our tables, and Redis; yield the database's address and the environment of a system."""
+    postgres, redis = EmbeddedPostgres(folder / "s"), EmbeddedRedis(folder / "s")
+    postgres.start()
+    redis.start()
+    try:
+        asyncio.run(migrate(postgres.url))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MURMURATION"))}
+        environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "PYTHONPATH": str(ROOT)}
+        yield postgres.url, environment
+    finally:
+        redis.stop()
+        postgres.stop()
+
+
 def variants(folder: Path) -> None:
     """Write serve_config.yaml without coalescing, and with nothing but an ingress that answers a constant."""
     text = (ROOT / "serve_config.yaml").read_text()
@@ -221,28 +237,19 @@ def main() -> None:
         folder = Path(temporary)
         folder.chmod(0o711)
         variants(folder)
-        postgres, redis = EmbeddedPostgres(folder / "s"), EmbeddedRedis(folder / "s")
-        postgres.start()
-        redis.start()
-        try:
-            asyncio.run(migrate(postgres.url))
-            environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MURMURATION"))}
-            environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "PYTHONPATH": str(ROOT)}
-            os.environ["REDIS_URL"] = redis.url
+        with servers(folder) as (database_url, environment):
+            os.environ["REDIS_URL"] = environment["REDIS_URL"]
             for number in range(arguments.rounds):
                 one: dict[str, Any] = {"systems": {}}
                 for name in arguments.only or SYSTEMS:
                     print(f"round {number + 1}/{arguments.rounds}: {name}", file=sys.stderr, flush=True)
                     with serving(name, folder, environment) as url:
                         load = slow if name.startswith("default") else requests
-                        one["systems"][name] = uvloop.run(measure(url, postgres.url, load, rows=name != LIMIT))
+                        one["systems"][name] = uvloop.run(measure(url, database_url, load, rows=name != LIMIT))
                     print(f"  {one['systems'][name]}", file=sys.stderr, flush=True)
-                one["pipeline_texts_per_s"], one["stages_ms"] = pipeline_rate(5, postgres.url)
+                one["pipeline_texts_per_s"], one["stages_ms"] = pipeline_rate(5, database_url)
                 print(f"  pipeline: {one['pipeline_texts_per_s']:.0f} texts/s", file=sys.stderr, flush=True)
                 rounds.append(one)
-        finally:
-            redis.stop()
-            postgres.stop()
     if arguments.only:
         return
     result = {

@@ -7,10 +7,7 @@ a hit still writes its row. Writes one JSON into tests/benchmarks/results.
 import datetime as dt
 import itertools
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +18,6 @@ import orjson
 import uvloop
 import yaml
 
-from store.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.benchmarks import analyze_query
 from tests.benchmarks.load import run
 from tests.checkpoints import save_model
@@ -63,22 +59,11 @@ def main() -> None:
         application["args"]["language_model"] = save_model(folder / "gpt2", chat=False, steps=60)
         application["deployments"][0]["user_config"]["cache_engines"] = ["templates", "lm"]
         (folder / "serve_config.yaml").write_text(yaml.safe_dump(tree))
-        postgres, redis = EmbeddedPostgres(folder / "s"), EmbeddedRedis(folder / "s")
-        postgres.start()
-        redis.start()
-        try:
-            subprocess.run(
-                [sys.executable, "-m", "store.migrate", "--database-url", postgres.url],
-                cwd=analyze_query.ROOT,
-                check=True,
-            )
-            environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MURMURATION"))}
-            environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "PYTHONPATH": str(analyze_query.ROOT)}
-            with analyze_query.serving("ours", folder, environment) as url:
-                result = uvloop.run(measure(url))
-        finally:
-            redis.stop()
-            postgres.stop()
+        with (
+            analyze_query.servers(folder) as (_, environment),
+            analyze_query.serving("ours", folder, environment) as url,
+        ):
+            result = uvloop.run(measure(url))
     result = {"benchmark": "cache", "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")} | result
     (analyze_query.RESULTS / "cache.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))

@@ -9,10 +9,7 @@ import asyncio
 import datetime as dt
 import itertools
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +21,6 @@ import orjson
 import uvloop
 import yaml
 
-from store.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.benchmarks import analyze_query
 from tests.benchmarks.load import Answered, paced
 from tests.checkpoints import save_bundled_size
@@ -118,26 +114,13 @@ def main() -> None:
         folder.chmod(0o711)
         tree = yaml.safe_load((analyze_query.ROOT / "serve_config.yaml").read_text())
         (folder / "serve_config.yaml").write_text(yaml.safe_dump(tree))
-        postgres, redis = EmbeddedPostgres(folder / "s"), EmbeddedRedis(folder / "s")
-        postgres.start()
-        redis.start()
-        try:
-            subprocess.run(
-                [sys.executable, "-m", "store.migrate", "--database-url", postgres.url],
-                cwd=analyze_query.ROOT,
-                check=True,
-            )
-            environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MURMURATION"))}
-            environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "PYTHONPATH": str(analyze_query.ROOT)}
+        with analyze_query.servers(folder) as (_, environment):
             with analyze_query.serving("ours", folder, environment) as url:
                 result["auto"] = uvloop.run(highest_rate(url))
             tree["applications"][0]["args"]["language_model"] = save_bundled_size(folder / "gpt2")
             (folder / "serve_config.yaml").write_text(yaml.safe_dump(tree))
             with analyze_query.serving("ours", folder, environment) as url:
                 result["templates_beside_a_busy_language_model"] = uvloop.run(templates_beside(url))
-        finally:
-            redis.stop()
-            postgres.stop()
     held = [row["rate"] for row in result["auto"] if row["holds"]]
     result |= {"date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "highest_rate": max(held, default=0)}
     (analyze_query.RESULTS / "generation_load.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -20,8 +20,10 @@ from deployments.answers import Answers
 from deployments.ingress import create_api
 from deployments.schemas import QUERY_BODY
 from deployments.stages import Stages
+from pipelines.candidates import Engines
 from pipelines.optimize import answer
-from pipelines.records import Affect, Analysis, Brief, Draft, Prediction, Proposal, Query
+from pipelines.records import Affect, Analysis, Brief, Draft, Proposal, Query
+from pipelines.results import Prediction
 from store.cache import Cache
 from store.postgres import AnalyzedQuery, Store
 from tests.benchmarks.local import ingress_config, models, on
@@ -87,7 +89,7 @@ def plain() -> FastAPI:
     @api.post("/analyze-query")
     async def analyze_query(request: Request) -> Response:
         query: Query = await QUERY_BODY.read(request)
-        result = await answer(query, api.state.models, language_model=False)
+        result = await answer(query, api.state.models, Engines())
         body = orjson.dumps(result)
         row = AnalyzedQuery(
             id=uuid_utils.compat.uuid7(),
@@ -125,9 +127,7 @@ def coalesced() -> FastAPI:
             config = ingress_config()
             stages = Stages(on(ThreadPoolExecutor(THREADS), models()), config.stages, Unwatched())
             cache = Cache(os.environ["REDIS_URL"], namespace="bench", ttl_s=60, timeout_s=config.cache_timeout_s)
-            front.answers = Answers(
-                stages, await connect(), cache, config, language_model=False, on_cache=lambda _: None
-            )
+            front.answers = Answers(stages, await connect(), cache, config, engines=Engines(), on_cache=lambda _: None)
         scope["account"] = "default"
         await api(scope, receive, send)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pipelines.edits import EDITS
 from pipelines.facts import keeps_facts
 from pipelines.improve import MAX_FLUENCY_LOSS, MIN_GAIN, ROUNDS, Improved, improve
-from pipelines.records import Draft, Language, OwnRecord, Post, Prediction, Subscores
+from pipelines.records import Draft, Language, Post
+from pipelines.results import OwnRecord, Prediction, Subscores
 from pipelines.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
 from pipelines.viral_predictor import ViralPredictor
 

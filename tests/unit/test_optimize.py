@@ -14,20 +14,17 @@ from pipelines.records import (
     Affect,
     Analysis,
     Brief,
-    Comparison,
     Draft,
     DraftToOptimize,
     Emotion,
     IntentReading,
     Keyword,
-    OwnRecord,
     Pair,
-    Prediction,
     Proposal,
     Query,
     Sentiment,
-    Subscores,
 )
+from pipelines.results import Comparison, OwnRecord, Prediction, Subscores
 
 WORDS = [f"{letter * (2 + number // 2)}{letter}" for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")]
 AFFECT = Affect(Sentiment("positive", 0.5, None, {"vader": 0.5}, True, True))

@@ -34,7 +34,8 @@ def test_every_file_of_the_tree_exists_and_every_module_is_in_it() -> None:
 
 
 def test_every_curl_command_that_posts_is_found() -> None:
-    assert {path for path, _ in posts()} == {"/analyze-query", "/analyze", "/predict", "/compare"}
+    asked = {"/analyze-query", "/generate", "/optimize", "/templates", "/analyze", "/predict", "/compare"}
+    assert {path for path, _ in posts()} == asked
 
 
 def test_the_environment_example_names_every_setting() -> None:

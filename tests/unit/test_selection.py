@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pipelines.facts import invents
 from pipelines.policy import Policy
-from pipelines.records import Candidate, Post, Proposal
+from pipelines.records import Post, Proposal
+from pipelines.results import Candidate
 from pipelines.selection import MAX_COPIED_WORDS, admissible, distinct, diverse
 from pipelines.tweets import entities, is_valid, weighted_length
 
@@ -52,6 +53,14 @@ def test_what_is_invented_too_long_or_copied_is_dropped(text: str) -> None:
 )
 def test_what_states_only_what_the_author_said_stays(text: str) -> None:
     assert kept(text) == [text]
+
+
+def test_what_stands_in_the_authors_own_template_is_the_authors_word() -> None:
+    text = "Fresh bread, 20% off: https://bakery.com/other"
+    proposal = Proposal(text, weighted_length(text), "template", "mine")
+    frame = "{Topic}, 20% off: https://bakery.com/other"
+    assert admissible([proposal], SOURCE, (), Policy(), frames={"mine": frame})
+    assert not admissible([proposal], SOURCE, (), Policy(), frames={"another": frame})
 
 
 def test_a_rule_that_blocks_drops_a_text_and_one_that_warns_is_told_with_it() -> None:
