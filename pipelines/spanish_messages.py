@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "llama": r"^(?:describe|completa|cuéntanos|saluden|tráenos|enséñanos)\b",
     "agradece": r"^gracias|agradec",
-    "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de "
-    "(?:la|agua)|avisos?|informa(?:mos)?|retrasos?|demoras?|llegan tarde"
-    r"|mantenimiento|disculpas|perdón|horarios?|normas|suspend\p{L}+|aplaza\p{L}*|traslada|solo se puede|"
-    r"apareció en|compruebe"
+    "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de (?:la|agua)|avisos?|informa(?:mos)?"
+    r"|retrasos?|demoras?|llegan tarde"
+    r"|mantenimiento|disculpas|perdón|horarios?|normas|suspend\p{L}+|aplaza\p{L}*|traslada"
+    r"|solo se puede|apareció en|compruebe"
     r"|actualización|alerta|cerramos|no nos funciona|no va desde|sin publico|error|no hacemos|dejo de|andamio|fallo)\b",
     "empleo": r"\b(?:buscamos|busca|se convocan|oferta (?:de )?empleo|trabajo remoto|voluntarios|contrato)\b",
-    "intimo": r"\b(?:mi (?:hij[oa]|padre|madre|abuel[oa]|jefe)|yo|cerré|me matriculé|cambié|se murió|me "
-    "temblaban|cumplidos?)\b",
-    "opina": r"\b(?:opini[oó]n|debate|deberían?|mejor|votación|vota|encuesta|no necesitan|no es un|no "
-    "hace|lo digo|favorita"
+    "intimo": r"\b(?:mi (?:hij[oa]|padre|madre|abuel[oa]|jefe)|yo|cerré|me matriculé|cambié|se murió"
+    r"|me temblaban|cumplidos?)\b",
+    "opina": r"\b(?:opini[oó]n|debate|deberían?|mejor|votación|vota|encuesta|no necesitan|no es un"
+    r"|no hace|lo digo|favorita"
     r"|crianza|facturar|dice la receta|olor)\b",
     "comparte": r"^c[oó]mo \p{L}+[aei]r(?:l[aeo]s?|se)? |\btrucos\b",
-    "cita": r"\b(?:taller|concierto|festival|encuentro|jornadas?|club|carrera|quedada|clases?|noche de|tarde "
-    "de|presentación"
-    r"|exposición|liga|campamento|(?:mini)?curso|sprint|congreso|recogida|trueque|homenaje|feria|final|"
-    r"estreno|visita|tambores"
+    "cita": r"\b(?:taller|concierto|festival|encuentro|jornadas?|club|carrera|quedada|clases?|noche de"
+    r"|tarde de|presentación"
+    r"|exposición|liga|campamento|(?:mini)?curso|sprint|congreso|recogida|trueque|homenaje|feria|final"
+    r"|estreno|visita|tambores"
     r"|coro|ensaya|función|lección|jornada|limpieza|programa)\b",
-    "lee": "
-    "r"\b(?:receta|guía|podcast|v[ií]deo|entrevista|informe|resultados|mapa|episodio|explicado|diferencia|analizamos"
+    "lee": r"\b(?:receta|guía|podcast|v[ií]deo|entrevista|informe|resultados|mapa|episodio|explicado"
+    r"|diferencia|analizamos"
     r"|tabla|canciones|cenas|charlamos|planes|grabado toda|código|factura|interes|hipoteca|un d[ií]a con)\b",
     "vende": r"[€$%]|\b(?:oferta|venta|rebajas|descuento|pesos|vendemos|tenemos|liquida\p{L}+|outlet)\b",
 }

@@ -71,7 +71,8 @@ def find_statements(brief: Brief) -> tuple[list[list[str]], list[list[str]]]:
 
     The first list stands on its own; the sentences of the second lean on what the draft says before them.
     """
-    alone, leaning = [], []
+    alone: list[list[str]] = []
+    leaning: list[list[str]] = []
     called = (find_link_call(brief) or "").casefold()
     for place, said in enumerate(read_sentences(brief)):
         sentence = said
