@@ -165,7 +165,7 @@ def _turned(body: str) -> Iterator[str]:
     equal = regex.fullmatch(
         r"(?i)(?:[^:]*: )?((?:el|la|los|las) [^,]+?) (?:es|son) ((?:el|la|los|las|un|una) [^,]+)", body
     )
-    if equal:
+    if equal and not has_verb(equal[1]):
         yield f"¿{capitalized(equal[1])}? {capitalized(equal[2])}"
     gone = regex.fullmatch(r"(?i)(se \p{L}+ó) ((?:el|la|los|las) [^,]+)(?:, (.+))?", body)
     if gone:
@@ -197,7 +197,7 @@ def _put_in(body: str, brief: Brief) -> Iterator[str]:  # noqa: C901  # one rule
         for tail in tails:
             if folded[verb] in {"es", "son", "tiene"}:
                 break
-            if formal and folded[0] in {"el", "la"} and folded[verb] not in CLITICS:
+            if formal and folded[0] in {"el", "la"} and folded[verb] not in CLITICS - {"no"}:
                 yield f"{subject} tiene noticias: {tail}"
             if not formal and folded[0] not in es.PREPOSITIONS and not is_verb(folded[0]):
                 yield f"{subject}, atención, {tail}"
