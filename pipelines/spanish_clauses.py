@@ -52,7 +52,8 @@ LOOSE = es.word_set(
     "dia año vez preguntó lava seis sábado dia"
 )
 MORE_VERBS = es.word_set(
-    "informa informamos pongo digo patrocinan permanecerá registró pusimos dejo describe matriculé compruebe requieren traslada "
+    "informa informamos "
+    "pongo digo patrocinan permanecerá registró pusimos dejo describe matriculé compruebe requieren traslada "
     "reprogramarán funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié "
     "publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
     "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
