@@ -113,7 +113,7 @@ class Args(Strict):
     sentiment_transformer: str | None = None
     sentiment_languages: tuple[str, ...] = ("en",)
     language_model: str | RemoteLanguageModel | None = None
-    critic: Path | None = None
+    critic: Path | None = Path("models/generator")
     viral_predictor: Path = Path("models/viral_predictor")
     wording: Path | None = Path("models/wording")
 

@@ -12,6 +12,7 @@ from pipelines import spanish_words as es
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, longest_copied_run, one_line
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_kinds import COUNTED, NOT_FOR_SALE, PEOPLE, kind_of
+from pipelines.spanish_messages import MESSAGES, find_message
 from pipelines.spanish_nouns import NounPhrase, find_topic
 from pipelines.spanish_sentences import (
     find_action,
@@ -39,7 +40,8 @@ SLOTS = COMMON_SLOTS | VOICES["we"].keys() | {
     "producto", "Producto", "un_producto", "del_producto", "servicio", "Servicio", "un_servicio", "obra", "Obra",
     "asunto", "Asunto", "del_asunto", "gente", "Gente", "cuando", "Cuando", "anuncio", "Anuncio", "accion", "Accion",
     "accion_tu", "Accion_tu", "hecho", "pregunta", "oferta", "Oferta", "titular", "Titular", "propuesta", "Propuesta",
-    "propio", "en_venta", "tu", "usted", "sin_enlace", "Queremos", "Buscamos", "gracias",
+    "propio", "en_venta", "tu", "usted", "sin_enlace", "Queremos", "Buscamos", "gracias", "largo", "dos", "enlace",
+    "sin_mensaje", *MESSAGES,
 }  # fmt: skip
 MAX_HASHTAG_WORDS = 3
 MAX_SOUGHT_WORDS = 5
@@ -83,6 +85,9 @@ def slots(brief: Brief) -> dict[str, str]:
             found["accion"] = action
     found |= find_sentences(brief) | _author(clauses) | _conditions(brief, clauses)
     found |= _headlines(brief, found)
+    for name in ("hecho", "pregunta", "titular"):
+        found.pop(name, None)
+    found |= find_message(brief)
     for name in SLOTS:
         if name[0].isupper() and name[0].lower() + name[1:] in found:
             found[name] = capitalized(found[name[0].lower() + name[1:]])

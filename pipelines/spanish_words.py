@@ -215,17 +215,17 @@ INFINITIVE = regex.compile(r"[^áéíóú\W]+[aei]r|[^áéíóú\W]{3,}[aei]r(?:
 NO_DENIAL = regex.compile(
     r"\bno (?:te |lo |la |se |os )*(?:pierdas?|pierdan|dudes?|olvides?|pierda|olvide|esperes?|solo|sólo)\b"
 )
-_DAY = r"(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo)"
-_MONTH = r"(?:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)"
+DAY = r"(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo)"
+MONTH = r"(?:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)"
 _HOUR = r"(?:,? a las? \d{1,2}(?:[:.]\d\d)?(?: ?h(?:oras)?\b)?)"
 TIME = regex.compile(
     r"(?<!\p{L})(?:(?:a partir del |(?:desde |hasta )?(?:el |este ))(?:próximo )?"
-    rf"(?:{_DAY}(?: que viene| próximo)?(?: \d{{1,2}}(?: de {_MONTH})?)?|\d{{1,2}} de {_MONTH}(?: de \d{{4}})?)"
+    rf"(?:{DAY}(?: que viene| próximo)?(?: \d{{1,2}}(?: de {MONTH})?)?|\d{{1,2}} de {MONTH}(?: de \d{{4}})?)"
     rf"(?: por la (?:mañana|tarde|noche))?{_HOUR}?"
     r"|(?:desde |a partir de )?(?:la próxima semana|la semana que viene|el próximo mes|el mes que viene|este mes"
     r"|esta (?:semana|tarde|noche|primavera)|este (?:fin de semana|verano|otoño|invierno))"
-    rf"{_HOUR}?|todos los (?:{_DAY}|sábados|domingos)"
-    rf"|en (?:{_MONTH}|primavera|verano|otoño|invierno)|(?:hoy|mañana){_HOUR}?)(?!\p{{L}})",
+    rf"{_HOUR}?|todos los (?:{DAY}|sábados|domingos)"
+    rf"|en (?:{MONTH}|primavera|verano|otoño|invierno)|(?:hoy|mañana){_HOUR}?)(?!\p{{L}})",
     regex.IGNORECASE,
 )
 ACTION_NOUN = word_set(

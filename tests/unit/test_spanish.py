@@ -74,7 +74,6 @@ def filled(query: str, tone: Tone = "neutral") -> dict[str, str]:
         ("¿Qué piensas de la semana laboral de cuatro días en las empresas pequeñas?", "pregunta"),
         ("¿Viste https://ejemplo.es?", "pregunta"),
         ("Y además es gratis", "hecho"),
-        ("Descubre nuestra app", "hecho"),
         ("hasta 50 % de descuento", "oferta"),
         ("sin envío gratis", "oferta"),
         ("la app lanzamos si", "anuncio"),
@@ -139,8 +138,8 @@ def test_what_is_not_sure_is_left_out(query: str, missing: str) -> None:
         ("Lanzamos nuestras nuevas zapatillas ecológicas", "topic", "nuestras nuevas zapatillas ecológicas"),
         ("Lanzamos nuestras nuevas zapatillas ecológicas", "propio", "nuestras nuevas zapatillas ecológicas"),
         ("Lanzamos nuestras zapatillas la próxima semana", "cuando", "la próxima semana"),
-        ("Abrimos nueva tienda en Sevilla el 3 de junio", "titular", "el 3 de junio abrimos nueva tienda"),
-        ("Mi nuevo libro de cuentos sale en marzo", "titular", "en marzo sale mi nuevo libro de cuentos"),
+        ("Abrimos nueva tienda en Sevilla el 3 de junio", "hecho", "Abrimos nueva tienda en Sevilla el 3 de junio."),
+        ("Mi nuevo libro de cuentos sale en marzo", "hecho", "En marzo, mi nuevo libro de cuentos sale."),
         ("Empieza el curso de cocina el lunes 9", "cuando", "el lunes 9"),
         ("Concierto el 12 de mayo a las 20:00", "cuando", "el 12 de mayo a las 20:00"),
         ("Estrenamos web", "anuncio", "estrenamos web"),
@@ -223,31 +222,65 @@ def test_a_frame_states_nothing_of_its_own(template: Template) -> None:
 def test_the_frames_cover_every_purpose_and_fit_any_topic() -> None:
     assert len(FRAMES) >= 60
     assert {frame.intent for frame in FRAMES} == set(get_args(Intent))
-    unlinked = {
-        "topic",
-        "titular",
-        "propuesta",
-        "tu",
-        "usted",
-        "sin_enlace",
-        "nos",
-        "leemos",
-        "respondemos",
-        "avisamos",
-    }
-    bare = frozenset(unlinked | {name.capitalize() for name in unlinked} | {"queremos", "Queremos"})
     for objective, tone in product(get_args(Objective), get_args(Tone)):
-        mine = [frame for frame in FRAMES if (frame.objective, frame.tone) == (objective, tone)]
-        assert len(mine) >= 2
-        topics = [frame for frame in mine if any(name in frame.content for name in ("{Titular}", "{Propuesta}"))]
-        assert any(set(_needed(frame.content, bare)) <= bare for frame in topics), (objective, tone)
+        assert sum((frame.objective, frame.tone) == (objective, tone) for frame in FRAMES) >= 2, (objective, tone)
+        for topic in ("moda sostenible", "Perception", "huerto urbano taller semillas"):
+            assert len(realise(brief(topic, tone, objectives=(objective,)))) == 5, (topic, objective, tone)
 
 
-def _needed(content: str, held: frozenset[str]) -> set[str]:
-    from pipelines.templates import fillable
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("Mi hijo ha aprendido a", None),
+        ("Si llegas hoy", None),
+        ("Lo que pidáis el sábado", None),
+        (
+            "El planetario ambulante visita seis pueblos este otoño",
+            "Este otoño, el planetario ambulante visita seis pueblos.",
+        ),
+        ("Hemos puesto una cámara en el nido de cigüeñas", "En el nido de cigüeñas, hemos puesto una cámara."),
+        ("Recordad que los domingos no hacemos envíos.", "Los domingos no hacemos envíos."),
+        ("El mejor asiento del cine es el del pasillo.", "¿El mejor asiento del cine? El del pasillo."),
+        (
+            "vuelve el mate de acero que se agotó en dos días",
+            "Vuelve el mate de acero. Sí, el que se agotó en dos días.",
+        ),
+        ("cestas de fruta de temporada para oficinas", "Cestas de fruta de temporada. ¿Para quién? Para oficinas."),
+        ("museo del juguete entrada gratuita domingos", "Museo del juguete: entrada gratuita, domingos."),
+        ("receta tortilla jugosa sin cebolla", "Receta de tortilla jugosa sin cebolla."),
+        ("cómo quitar cera de un mantel", "Cómo quitar cera de un mantel."),
+        ("Cien tambores. Un puente. Medianoche.", "Cien tambores. Un puente. Medianoche."),
+    ],
+)
+def test_a_statement_or_headline_says_what_the_author_says(query: str, said: str | None) -> None:
+    assert filled(query).get("hecho") == said
 
-    parts = fillable(content, held)
-    return set(slot_names(parts)) if parts is not None else {"none"}
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("¿Con qué tono debería presentar un colegio profesional a su nueva decana?", None),
+        ("¿Qué estás leyendo?", "¿Qué estás leyendo?"),
+        ("¿qué sabor de empanada falta en nuestra carta?", "En nuestra carta, ¿qué sabor de empanada falta?"),
+        ("¿Tu móvil sabe más de ti que tu madre?", "¿Sabe tu móvil más de ti que tu madre?"),
+        ("encuesta sobre qué plato quitamos de la carta", "Encuesta: ¿qué plato quitamos de la carta?"),
+        ("Quitamos las reuniones. ¿Qué quitarías tú?", "¿Qué quitarías tú?"),
+    ],
+)
+def test_the_authors_own_question_is_asked_whole_or_turned_round(query: str, asked: str | None) -> None:
+    assert filled(query).get("pregunta") == asked
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("corte de agua martes calle mayor", "aviso"), ("Gracias a todos los donantes", "agradece"),
+        ("se murió mi impresora", "intimo"), ("Buscamos costurera", "empleo"), ("taller de semillas", "cita"),
+        ("Estrenamos tienda", "noticia"), ("cómo quitar cera de un mantel", "comparte"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_message_tells_which_closings_it_gets(query: str, kind: str) -> None:
+    assert kind in filled(query)
 
 
 QUERIES = (
@@ -263,7 +296,7 @@ QUERIES = (
 def test_tweets_contract_articles_and_keep_one_register(query: str, objective: Objective) -> None:
     for tone in get_args(Tone):
         proposals = realise(brief(query, tone, n=6, objectives=(objective,), seed=7))
-        assert len(proposals) >= 5
+        assert len(proposals) >= 3
         for text in (proposal.text for proposal in proposals):
             assert is_valid(text)
             assert not UNCONTRACTED.search(text), text
