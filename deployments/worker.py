@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
@@ -23,12 +24,7 @@ class Worker:
 
     def __init__(self, *, niceness: int = 0) -> None:
         """Start no thread yet; with a `niceness` above 0 (to 19) it leaves the cores to others who want them."""
-        self._executor = ThreadPoolExecutor(
-            1,
-            thread_name_prefix="model",
-            initializer=_be_nice if niceness else None,
-            initargs=(niceness,) * bool(niceness),
-        )
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=partial(_be_nice, niceness))
 
     async def run(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs

@@ -69,9 +69,10 @@ def _strength(sentence: str, *, last: bool) -> int:
     bare = prose(sentence)
     words = WORD.findall(bare)
     leans = LEANING.search(bare) or refers_back(sentence) or sentence in phrases("closings")
-    # A Spanish sentence that opens with a verb in the third person has its subject in the one before.
-    leans = leans or (words and not sentence.endswith("?") and is_verb(words[0]) and THIRD_PERSON.search(words[0]))
     if leans or len(words) < MIN_HOOK_WORDS or any(entity.label == "URL" for entity in entities(sentence)):
+        return 0
+    # A Spanish sentence that opens with a verb in the third person has its subject in the one before.
+    if not sentence.endswith("?") and is_verb(words[0]) and THIRD_PERSON.search(words[0]):
         return 0
     # What follows a question answers it; a plea for reactions counts against a text wherever it stands.
     if sentence.endswith("?"):
