@@ -138,7 +138,7 @@ class Stages:
         calls: dict[Model, Awaitable[Any]] = {
             "query_analyzer": models.analyze(WARM_UP_TEXT, None),
             "sentiment": models.read(WARM_UP_TEXT, "en"),
-            "generator": models.write(brief),
+            "generator": _both(models.write(brief), models.fluency([WARM_UP_TEXT], "en")),
             "viral_predictor": models.predict([Draft(text=WARM_UP_TEXT)]),
         }
         answers = await asyncio.gather(*calls.values(), return_exceptions=True)
@@ -240,6 +240,11 @@ def _all_or_raise(results: Sequence[Result | ModelUnavailable]) -> list[Result]:
     if failure := next((result for result in results if isinstance(result, ModelUnavailable)), None):
         raise failure
     return list(results)  # type: ignore[arg-type]  # no failure among them
+
+
+async def _both(*calls: Awaitable[Any]) -> None:
+    """Wait for two stages of one model; the critic loads with its first text, and no request should wait for that."""
+    await asyncio.gather(*calls)
 
 
 def _text_bytes(item: tuple[str, str | None]) -> int:

@@ -111,15 +111,24 @@ def rank(
     )
 
 
-def shortfall(found: Sequence[Candidate] | None, wanted: int, language: Language) -> tuple[str, ...]:
-    """Say that there are fewer candidates than were asked for."""
+def shortfall(
+    query: Query, analysis: Analysis | None, found: Sequence[Candidate] | None, policy: Policy
+) -> tuple[str, ...]:
+    """Say that there are fewer candidates than were asked for, why, and what would help."""
+    wanted = query.n_templates
     if found is None or len(found) >= wanted:
         return ()
+    language = writing_language(query, analysis)
+    said = f"{len(found)} de {wanted} candidatos" if language == "es" else f"{len(found)} of {wanted} candidates"
+    if not _can_write(query, analysis):
+        known = analysis.language if analysis else None
+        return (f"{said}: they are written in English and Spanish; the text reads as `{known}`. `language` decides.",)
+    blocking = [finding for finding in lint(query.query, language=language) if policy.blocks([finding])]
+    if blocking and not found:
+        return (f"{said}: {blocking[0].rule}. {blocking[0].message}",)
     if language == "es":
-        return (
-            f"{len(found)} de {wanted} candidatos: la consulta no da para más textos distintos que se puedan publicar.",
-        )
-    return (f"{len(found)} of {wanted} candidates: the query holds too little for more that differ and can be posted.",)
+        return (f"{said}: para más textos distintos, di en una frase corta qué pasa, dónde y cuándo.",)
+    return (f"{said}: for more texts that differ, say in a short sentence what happens, where and when.",)
 
 
 async def or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:

@@ -45,7 +45,8 @@ class Critics(Protocol):
 class Improved:
     """The best version that was found; the deltas of its steps sum to `viral_score - original_score`.
 
-    `target_reached` is None where nothing asked for a shorter text: no target length, and X takes the draft.
+    `target_reached` is None where nothing asked for a shorter text: no target length, and X takes the draft. Where it
+    is False, `shortened` is the text of that length that would cost least, if there is one that keeps the facts.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Improved:
     original_score: float
     steps: tuple[Step, ...]
     target_reached: bool | None
+    shortened: Step | None = None
 
 
 class _State(NamedTuple):
@@ -170,6 +172,7 @@ async def improve(
         best = await search.climb(_State(draft, score, None), limit)
         return _improved(score, best, None if target_length is None else True)
     postable = weighted_length(draft) <= MAX_WEIGHTED_LENGTH
+    shortened: Step | None = None
     targets = [(limit, int(limit * share)) for share in SHARES] if postable else [(limit, limit)]
     for most, target in [*targets, *(() if postable else [(MAX_WEIGHTED_LENGTH, MAX_WEIGHTED_LENGTH)])]:
         shorter = shorten(draft, target, language)
@@ -179,8 +182,10 @@ async def improve(
         best = await search.climb(_State(shorter, start, None, (("shorten", shorter, start),)), most)
         if not postable or best.score >= score:
             return _improved(score, best, most == limit)
+        lost = Step("shorten", best.text, best.score - score)
+        shortened = lost if shortened is None or lost.delta > shortened.delta else shortened
     [score] = await search.scores([draft])
-    return Improved(draft, score, score, (), target_reached=False)
+    return Improved(draft, score, score, (), target_reached=False, shortened=shortened)
 
 
 def _improved(original: float, best: _State, target_reached: bool | None) -> Improved:

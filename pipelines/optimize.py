@@ -15,7 +15,7 @@ from pipelines import candidates
 from pipelines.advice import Tip, advice, edits
 from pipelines.candidates import Engines, or_none
 from pipelines.errors import ModelUnavailable
-from pipelines.improve import improve
+from pipelines.improve import Improved, improve
 from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
@@ -23,6 +23,7 @@ from pipelines.records import (
     Degraded,
     Draft,
     DraftToOptimize,
+    EmotionLabel,
     Evidence,
     Finding,
     Language,
@@ -34,6 +35,8 @@ from pipelines.results import Answer, Comparison, Generated, Optimized, Predicti
 from pipelines.tweets import is_valid, weighted_length
 
 ROUNDING = 1e-9
+# Below these nobody is glad enough for a phrase that says so.
+SURE_EMOTION, WARM_POLARITY = 0.7, 0.5
 
 
 class Models(candidates.Writers, Protocol):
@@ -79,7 +82,7 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
         prediction=own,
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
-        notes=candidates.shortfall(ranked, query.n_templates, language),
+        notes=candidates.shortfall(query, analysis, ranked, engines.policy),
     )
 
 
@@ -92,7 +95,7 @@ async def generate(query: Query, models: Models, engines: Engines) -> Generated:
     ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
     return Generated(
         candidates=ranked,
-        notes=candidates.shortfall(ranked, query.n_templates, candidates.writing_language(query, analysis)),
+        notes=candidates.shortfall(query, analysis, ranked, engines.policy),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )
@@ -115,7 +118,7 @@ async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> 
             language=language,
             target_length=asked.target_length,
             objectives=asked.objectives,
-            emotion=affect.emotion.label if affect and affect.emotion else None,
+            emotion=_plain_emotion(affect),
             keywords=[keyword.text for keyword in (analysis.keywords or ())] if analysis else (),
             posted_at=asked.posted_at,
             history=asked.history,
@@ -130,10 +133,36 @@ async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> 
         original_score=improved.original_score if improved else None,
         steps=improved.steps if improved else (),
         target_reached=improved.target_reached if improved else None,
+        shortened=improved.shortened if improved else None,
+        notes=_why_not_shorter(improved, language) if improved else (),
         findings=findings(text),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )
+
+
+def _why_not_shorter(improved: Improved, language: Language) -> tuple[str, ...]:
+    """Say why a text is longer than was asked, and what to do."""
+    if improved.target_reached is not False:
+        return ()
+    if improved.shortened:
+        points = f"{-improved.shortened.delta:.1f}"
+        if language == "es":
+            return (f"El texto más corto costaría {points} puntos: está en `shortened`, si lo prefieres.",)
+        return (f"The shorter text would cost {points} points: it is in `shortened`, if you prefer it.",)
+    length = weighted_length(improved.text)
+    if language == "es":
+        return (f"El texto tiene {length} caracteres y no se puede acortar más sin perder un dato: quita uno tú.",)
+    return (f"The text has {length} characters and cannot be cut to fit without losing a fact: drop one yourself.",)
+
+
+def _plain_emotion(affect: Affect | None) -> EmotionLabel | None:
+    """The emotion of a text where it is plain: the words of the text say the same as its emotion does."""
+    if affect is None or affect.emotion is None:
+        return None
+    label, polarity = affect.emotion.label, affect.sentiment.polarity or 0.0
+    sure = affect.emotion.scores.get(label, 0.0) >= SURE_EMOTION
+    return label if label in {"anger", "sadness", "fear"} or (sure and polarity >= WARM_POLARITY) else "neutral"
 
 
 @dataclass(frozen=True)

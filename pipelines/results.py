@@ -148,7 +148,9 @@ class Optimized:
     """The best version of a draft that was found; the deltas of its steps sum to `viral_score - original_score`.
 
     The scores are None where the viral predictor is named in `degraded`; the text is then the draft. `target_reached`
-    is None where nothing asked for a shorter text. `findings` are X's rules that the text may touch.
+    is None where nothing asked for a shorter text; where it is False, `shortened` is the shorter text that costs least,
+    which the caller may prefer all the same, and `notes` say why it was not taken. `findings` are X's rules that the
+    text may touch.
     """
 
     text: str
@@ -156,6 +158,8 @@ class Optimized:
     original_score: float | None
     steps: tuple[Step, ...]
     target_reached: bool | None
+    shortened: Step | None
+    notes: tuple[str, ...]
     findings: tuple[Finding, ...]
     model_versions: dict[str, str]
     degraded: tuple[Degraded, ...]

@@ -1,109 +1,25 @@
 """The graph on handwritten models: what is asked of them, what is missing without them, how answers are ranked."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from pipelines.advice import edits
 from pipelines.candidates import SPARE, Engines
-from pipelines.errors import ModelUnavailable
-from pipelines.optimize import analyze, answer, compare, generate, optimize
+from pipelines.optimize import analyze, answer, compare
 from pipelines.policy import Policy
 from pipelines.records import (
     Affect,
-    Analysis,
     Brief,
     Draft,
-    DraftToOptimize,
     Emotion,
     IntentReading,
-    Keyword,
     Pair,
     Proposal,
     Query,
-    Sentiment,
 )
-from pipelines.results import Comparison, OwnRecord, Prediction, Subscores
-
-WORDS = [f"{letter * (2 + number // 2)}{letter}" for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")]
-AFFECT = Affect(Sentiment("positive", 0.5, None, {"vader": 0.5}, True, True))
-
-
-class FakeModels:
-    """Answers at once; a model named in `down` is unavailable."""
-
-    def __init__(self, *down: str, language: str = "en") -> None:
-        self.down = down
-        self.language = language
-        self.predicted: list[Draft] = []
-        self.briefs: list[Brief] = []
-        self.judged: list[str] = []
-        self.read_in: list[str | None] = []
-
-    def _check(self, name: str) -> None:
-        if name in self.down:
-            raise ModelUnavailable(name, "down")
-
-    async def analyze(self, text: str, language: str | None) -> Analysis:
-        self._check("query_analyzer")
-        keywords = (Keyword("shoes", 1.0),)
-        return Analysis(language=language or self.language, weighted_length=len(text), valid=True, keywords=keywords)
-
-    async def read(self, _text: str, language: str | None) -> Affect:
-        self._check("sentiment")
-        self.read_in.append(language)
-        return AFFECT
-
-    async def write(self, brief: Brief) -> list[Proposal]:
-        self._check("generator")
-        self.briefs.append(brief)
-        return [
-            Proposal(f"{WORDS[n]} {WORDS[n + 1]} shoes", len(WORDS[n]) + len(WORDS[n + 1]) + 7, "template")
-            for n in range(brief.n)
-        ]
-
-    async def generate(self, brief: Brief) -> list[Proposal]:
-        self._check("generator.lm")
-        return [Proposal("Written by a model.", 19, "lm")][: brief.n]
-
-    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        self._check("generator.fluency")
-        self.judged += texts
-        return (
-            [-9.0 if text.startswith(WORDS[0]) else -3.0 for text in texts]
-            if language == "en"
-            else [None for _ in texts]
-        )
-
-    async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
-        self._check("viral_predictor")
-        self.predicted += drafts
-        return [self.score(draft) for draft in drafts]
-
-    @staticmethod
-    def score(draft: Draft) -> Prediction:
-        score = 50.0 + len(draft.text) - 10 * draft.text.count("#") - 10 * draft.text.count("!")
-        return Prediction(
-            viral_score=score,
-            p_beats_median=score / 200,
-            interval=(0.0, 100.0),
-            base=50.0,
-            contributions={"length": score - 50.0},
-            subscores=Subscores(score - 50.0, None, None),
-            evidence=OwnRecord(0),
-            method="length",
-        )
-
-    async def compare_each(self, pairs: Sequence[Pair]) -> list[Comparison | ModelUnavailable]:
-        comparison = Comparison(
-            p_a=0.9, verdict="a", threshold=0.8, accuracy=0.9, coverage=0.2, domain="headlines", supported=True
-        )
-        down = "viral_predictor" in self.down
-        return [ModelUnavailable("viral_predictor", "down") if down else comparison for _ in pairs]
-
-    def versions(self) -> dict[str, str]:
-        return {"viral_predictor": "1"}
+from pipelines.results import Prediction, Subscores
+from tests.fake_models import AFFECT, FakeModels
 
 
 @pytest.mark.parametrize("model", ["query_analyzer", "sentiment", "generator", "viral_predictor"])
@@ -279,93 +195,3 @@ async def test_without_the_analyzer_pairs_are_compared_and_the_analyzer_is_named
     assert found is not None
     assert found.verdict == "a"
     assert degraded == ("query_analyzer",)
-
-
-CRITIC = Engines(fluency_floor=-5.0)
-
-
-async def test_a_candidate_that_reads_worse_than_people_write_is_dropped() -> None:
-    models = FakeModels()
-    result = await generate(Query(query="Shoes", n_templates=3), models, CRITIC)
-    assert result.candidates is not None
-    assert len(models.judged) == 3 + SPARE
-    assert {candidate.fluency for candidate in result.candidates} == {-3.0}
-    assert not any(candidate.text.startswith(WORDS[0] + " ") for candidate in result.candidates)
-
-
-@pytest.mark.parametrize(
-    ("query", "engines"),
-    [
-        (Query(query="Shoes", engine="templates"), CRITIC),
-        (Query(query="Zapatos", language="es"), CRITIC),
-        (Query(query="Shoes"), Engines()),
-    ],
-)
-async def test_who_asks_for_templates_or_another_language_does_not_pay_for_the_critic(
-    query: Query, engines: Engines
-) -> None:
-    models = FakeModels()
-    result = await generate(query, models, engines)
-    assert models.judged == []
-    assert result.candidates
-    assert result.degraded == ()
-
-
-async def test_a_critic_that_is_late_leaves_the_candidates_and_is_named() -> None:
-    result = await generate(Query(query="Shoes"), FakeModels("generator.fluency"), CRITIC)
-    assert result.degraded == ("generator.lm",)
-    assert result.candidates
-    assert {candidate.fluency for candidate in result.candidates} == {None}
-
-
-async def test_fewer_candidates_than_were_asked_for_is_said_in_the_language_of_the_query() -> None:
-    class Short(FakeModels):
-        async def write(self, brief: Brief) -> list[Proposal]:
-            return (await super().write(brief))[:2]
-
-    english = await generate(Query(query="Shoes", n_templates=4), Short(), Engines())
-    spanish = await answer(Query(query="Zapatos", n_templates=4), Short(language="es"), Engines())
-    enough = await generate(Query(query="Shoes", n_templates=2), Short(), Engines())
-    assert english.notes[0].startswith("2 of 4 candidates")
-    assert spanish.notes[0].startswith("2 de 4 candidatos")
-    assert enough.notes == ()
-
-
-async def test_both_engines_write_where_that_was_left_open() -> None:
-    result = await generate(Query(query="Shoes", n_templates=8), FakeModels(), Engines(language_model=True))
-    assert result.candidates is not None
-    assert {candidate.source for candidate in result.candidates} == {"lm", "template"}
-
-
-async def test_what_the_query_says_against_a_rule_of_x_is_among_the_findings() -> None:
-    analysis, _ = await analyze("Like and retweet to win a shoe!", FakeModels(), Policy())
-    silent, _ = await analyze("Like and retweet to win a shoe!", FakeModels(), Policy({"giveaway": "off"}))
-    assert analysis.findings is not None
-    assert silent.findings is not None
-    assert "giveaway" in {finding.rule for finding in analysis.findings}
-    assert "giveaway" not in {finding.rule for finding in silent.findings}
-    assert all(finding.source for finding in analysis.findings)
-
-
-async def test_an_optimized_draft_names_each_edit_with_its_change() -> None:
-    models = FakeModels()
-    draft = "Our new shoes are here!!! #shoes #run #new"
-    result = await optimize(DraftToOptimize(draft=draft), models, Engines())
-    assert result.steps
-    assert result.text == result.steps[-1].text
-    assert result.viral_score is not None
-    assert result.original_score is not None
-    assert sum(step.delta for step in result.steps) == pytest.approx(result.viral_score - result.original_score)
-
-
-async def test_without_scores_a_draft_stays_as_it_is_and_the_predictor_is_named() -> None:
-    result = await optimize(DraftToOptimize(draft="Shoes!!!"), FakeModels("viral_predictor"), Engines())
-    assert (result.text, result.viral_score, result.steps) == ("Shoes!!!", None, ())
-    assert result.degraded == ("viral_predictor",)
-
-
-async def test_without_the_critic_a_draft_is_still_optimized_and_the_critic_is_named() -> None:
-    draft = "Our new shoes are here!!! #shoes #run #new"
-    result = await optimize(DraftToOptimize(draft=draft), FakeModels("generator.fluency"), CRITIC)
-    assert result.steps
-    assert result.degraded == ("generator.lm",)
