@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import regex
 
 from pipelines.english_phrases import NounPhrase, Token, noun_phrases, words_of
+from pipelines.english_requests import subject_of
 from pipelines.english_sentences import (
     HIRING,
     HOW,
@@ -19,24 +21,24 @@ from pipelines.english_sentences import (
     is_price,
     moment_of,
 )
-from pipelines.english_statements import ASIDE, has_verb, is_call, statements
+from pipelines.english_statements import ASIDE, ASKS, has_verb, is_call, statements
 from pipelines.english_titles import HOW_TO, question, title, wondering
-from pipelines.english_wording import KINDS, finished, is_weak, kind_of_message, lowered, restored
-from pipelines.english_words import WORDS, plural_of, singular, tag
+from pipelines.english_wording import KINDS, finished, is_product, is_weak, kind_of_message, lowered, restored
+from pipelines.english_words import WORDS, article, plural_of, singular, tag
 from pipelines.facts import invents
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
 if TYPE_CHECKING:
     from pipelines.records import Brief
 
-KIND_SLOTS = frozenset(f"{kind}{form}" for kind in (*KINDS, "call", "share") for form in ("", "_line"))
+KIND_SLOTS = frozenset(f"{kind}{form}" for kind in (*KINDS, "call", "share", "title") for form in ("", "_line"))
 SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
     "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
     "action", "their_action", "how", "doing", "Doing", "question", "wonder", "also", "fact", "question_line",
     *KIND_SLOTS,
-    "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
+    "discount", "matter", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
@@ -67,6 +69,7 @@ def slots(brief: Brief) -> dict[str, str]:
     topic is one. {action} is "choose a mattress", {fact} a whole sentence of the query, {when} "on Monday", {discount}
     "20% off", {hiring} who is looked for, {we} "I" where the author is one.
     """
+    brief = replace(brief, query=subject_of(brief.query))
     found = _topic(brief)
     filled = common_slots(brief, " ".join(found[0].core) if found else None)
     sentence = found[1] if found else ""
@@ -85,13 +88,22 @@ def slots(brief: Brief) -> dict[str, str]:
     message = {name: text for name, text in _message_slots(brief).items() if not invents(brief.query, text)}
     if message:
         filled = {name: value for name, value in filled.items() if name not in {"how", "doing"}}
-    filled |= message
+    filled |= message or _named(brief, filled)
     filled = {name: value for name, value in filled.items() if name not in _unfit(brief, filled)}
     filled |= I if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE
     own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
     if own:
         filled["own_hashtag"] = one_line(own)
     return filled | {name[0].upper() + name[1:]: capitalized(filled[name]) for name in CAPITALIZED.intersection(filled)}
+
+
+def _named(brief: Brief, filled: dict[str, str]) -> dict[str, str]:
+    """Return the topic as a headline where the brief states nothing that could be said again."""
+    named = filled.get("headline", "")
+    if "action" in filled or not NAMES.search(named) or PRIVATE.search(named) or named.startswith("your "):
+        return {}
+    asked = "?" in brief.query or ASKS.match(brief.query)
+    return {"matter": capitalized(restored(named))} if asked else {"title": finished(named)}
 
 
 def _unfit(brief: Brief, filled: dict[str, str]) -> frozenset[str]:
@@ -245,7 +257,9 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     asked, said = question(query, entities), statements(query, entities)
     if not said and not asked and (headline := title(query, entities)):
         asked, said = (headline, []) if headline.endswith("?") else (None, [finished(headline)])
-    kind = kind_of_message(query, brief.objectives)
+    if asked and said and not query.rstrip().endswith("?"):
+        asked = None  # it leads over to what is said
+    kind = kind_of_message(query)
     filled: dict[str, str] = {}
     if asked:
         filled["question"] = asked
@@ -260,7 +274,7 @@ def _message_slots(brief: Brief) -> dict[str, str]:
 
 def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked: bool) -> dict[str, str]:
     """Return the statement that opens a tweet, by its kind as well where no question stands beside it, and another."""
-    aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
+    aside = "please note" if kind == "notice" else "honestly" if kind == "opinion" else "by the way"
     also = next((text for text in said if text != opening), None)
     filled = {"fact": opening.replace(ASIDE, aside)} | ({"also": also.replace(ASIDE, aside)} if also else {})
     if asked:
@@ -270,28 +284,20 @@ def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked
         kind = "share" if SHARES.match(opening) else "call"
     elif kind == "opinion" and not told:
         kind = "share"
+    elif kind in {"news", "story"} and "sales" in brief.objectives and is_product(opening):
+        kind = "offer"
+    elif kind in {"news", "story"} and not told:
+        kind = "title"
     filled[kind] = filled["fact"]
     if ":" not in opening and not (call and kind == "offer"):
-        filled[f"{kind}_line"] = filled["fact"] if told else lowered(filled["fact"])
+        filled[f"{kind}_line"] = lowered(filled["fact"])
     return filled
 
 
-def article(phrase: str) -> str:
-    """Return "a" or "an" by the sound of the first word: an hour, a user, an FAQ, a UX designer, an e-bike."""
-    word = regex.split(r"[ \-]", phrase, maxsplit=1)[0]
-    spelled = len(word) == 1 or (word.isupper() and (len(word) <= 3 or not regex.search("[AEIOU]", word)))
-    if spelled:
-        return "an" if word[0].upper() in "AEFHILMNORSX" else "a"
-    return "an" if AN.match(word.lower()) else "a"
-
-
-# Words that begin with the sound of a vowel.
-AN = regex.compile(
-    r"(?!one\b|once\b|eu|ewe\b)[aeio]|u(?!ni(?![nmd])|s[aeiu]|t[ei]|bi|ra|ro|ku|ke|fo)|hono|hones|hour|heir|herb"
-)
 FRESH = regex.compile(r"^(?:new|brand-new|latest|upcoming|first)\b")
 SHARES = regex.compile(r"(?:show|finish|tell|share|describe|name|complete)\b", regex.I)
-ASIDES = {"witty": "for the record", "formal": "as announced"}
+# Several words, or one that is a name.
+NAMES = regex.compile(r"\S \S|^\p{Lu}\p{L}+$")
 # What belongs to somebody's life, and is nothing to ask strangers about.
 PRIVATE = regex.compile(
     r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b",

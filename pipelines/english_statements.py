@@ -25,7 +25,7 @@ from pipelines.english_wording import (
     sentences,
     unbalanced,
 )  # fmt: skip
-from pipelines.english_words import WORDS, is_known_noun, is_verb, tag
+from pipelines.english_words import WORDS, is_verb, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized
 
@@ -40,7 +40,7 @@ def statements(query: str, entities: Entities) -> list[str]:
     if keywords_only(query):
         return []
     for place, sentence in enumerate(sentences(query, entities)):
-        if sentence.endswith("?") or sentence[0] in '"\u201c' or '"' in sentence[-3:] or ASKS.match(sentence):
+        if CODE.search(sentence) or sentence.endswith("?") or sentence[0] in '"\u201c' or '"' in sentence[-3:] or ASKS.match(sentence):
             continue
         for rank, text in enumerate(_clauses(sentence, query, entities)):
             value = (
@@ -81,21 +81,22 @@ def _clauses(sentence: str, query: str, entities: Entities) -> Iterator[str]:
         return
     starts = [0, *(match.end() for match in BORDER.finditer(sentence))][:MAX_CLAUSES]
     for start in starts:
-        text = _shortened(sentence[start:], query, entities, follows=start > 0)
+        text = _shortened(sentence[start:], query, entities, before=sentence[:start])
         if text:
             yield text
 
 
-def _shortened(text: str, query: str, entities: Entities, *, follows: bool = False) -> str | None:
-    """Return the longest beginning of a text that is a complete clause and may be copied."""
+def _shortened(text: str, query: str, entities: Entities, *, before: str) -> str | None:
+    """Return the longest beginning of a text that is a complete clause and may be copied; `before` stands before it."""
+    follows = bool(before)
     text = text.rstrip(EDGES.replace(")", "").replace('"', "").replace("\u201d", ""))
     tokens = words_of(text)
-    if len(tokens) <= 1 or TYPO.search(text) or not _opens(tokens, follows=follows):
+    if len(tokens) <= 1 or TYPO.search(text) or CODE.search(text) or not _opens(tokens, follows=follows):
         return None
     found = roles(tokens)
     clause = Clause(text, tokens, found, list(WORD.finditer(text)), verb_at(tokens, found), is_call(tokens))
     subject = {token.lower for token in tokens[: clause.verb]} if clause.verb is not None else set()
-    if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause)):
+    if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause, before)):
         return None
     parts = [text]
     for stop in range(len(tokens) - 1, 1, -1):
@@ -109,12 +110,37 @@ def _shortened(text: str, query: str, entities: Entities, *, follows: bool = Fal
     return next((finished(form) for part in parts for form in _broken(part, query, entities)), None)
 
 
-def _stands_alone(clause: Clause) -> bool:
-    """Whether a clause that follows another has its own subject and verb, or is a call."""
-    if any(token.lower in QUESTION_WORDS | {"that"} for token in clause.tokens[: clause.verb]):
-        return False
-    own = clause.found[0] == "d" or clause.tokens[0].lower in SUBJECTS
-    return clause.call or (clause.verb is not None and own)
+def _stands_alone(clause: Clause, before: str) -> bool:
+    """Whether a clause that follows another has its own subject and verb, or is a call; `before` is the other."""
+    if clause.verb is None or any(token.lower in QUESTION_WORDS | {"that"} for token in clause.tokens[: clause.verb]):
+        return clause.call
+    first = clause.tokens[0].lower
+    if ADVERBIAL.match(before) and not has_verb(before):
+        return clause.found[0] in {"d", "n", "a"} or first in SUBJECTS
+    return clause.call or first in OWNERS | SUBJECTS
+
+
+def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
+    """Yield a statement in another order, or with an aside in it."""
+    tokens = words_of(text)
+    found, spans = roles(tokens), list(WORD.finditer(text))
+    verb = verb_at(tokens, found)
+    words = {token.lower for token in tokens}
+    if verb is None or LINKED.search(text) or tokens[0].lower.endswith("ing") or words & {"he", "she", "they", "it"}:
+        return
+    forms = []
+    if dated := DATED_END.search(text):
+        forms.append(f"{capitalized(dated['when'])}: {lowered(text[: dated.start()])}")
+    verb -= tag(tokens[verb - 1].lower).startswith("RB")
+    subject = {token.lower for token in tokens[:verb]}
+    named = found[verb - 1] == "n" or HARD.fullmatch(tokens[verb - 1].text) or tokens[verb - 1].capital
+    if verb > 1 and found[0] in {"d", "n", "a"} and named and not subject & (QUESTION_WORDS | {"that"} | SUBJECTS):
+        start, rest = text[: spans[verb - 1].end()], text[spans[verb].start() :]
+        if done := DONE.match(rest):
+            forms.append(f"{capitalized(done['done'])}: {lowered(start)}")
+        if not subject & OWNERS or tokens[0].lower in OWNERS:
+            forms.append(f"{start}, {ASIDE}, {rest}")
+    yield from (form for form in forms if fits(form.replace(ASIDE, "by the way"), query, entities))
 
 
 def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
@@ -224,17 +250,17 @@ def _may_stop(clause: Clause, stop: int) -> bool:
     marked = bool(MARK.search(gap))
     if (verb is not None and verb >= stop and not call) or _leaves_out(gap, rest, following, marked=marked):
         return False
+    if (verb is not None or call) and CONDITION.search(rest):
+        return False
     if last in (WORDS["weak_heads"] - WORDS["whole_heads"]) | WORDS["open_ended"]:
         return False
     if last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
         return False
-    cuttable = following in WORDS["cuttable"]
-    known = found[stop - 1] == "a" and cuttable and is_known_noun(last)
-    ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital or known
+    ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital
     state = verb is not None and stop - 1 > verb and _is_state(last, found[stop - 1])
     if marked or _links(rest, following) or (state and following == "after"):
         return (ends and (verb is not None or stop > MIN_FRAGMENT)) or state or last in OBJECTS
-    return cuttable and (ends or (last in PARTICLES and following != "to")) and _cut_stays_true(clause, stop)
+    return following in WORDS["cuttable"] and ends and stop >= MIN_WORDS and _cut_stays_true(clause, stop)
 
 
 def _leaves_out(gap: str, rest: str, following: str, *, marked: bool) -> bool:
@@ -297,12 +323,27 @@ DATED_END = regex.compile(
 )
 # What speaks to a single reader changes its tone with its words.
 LIMITS = regex.compile(r"\b(?:not?|never|only|until|till|unless|if|except|without|than|instead|n't|\w+n't)\b", regex.I)
+# What is true only with what it costs, when it is, or on a condition.
+CONDITION = regex.compile(
+    rf"[$£€]\s?\d|\d\s?(?:%|[ap]\.?m\b|[€£])|\b(?:{'|'.join(sorted(DAYS))})s?\b|\b(?:today|tonight|tomorrow|until|till|if"
+    r"|unless|only|without|instead|may|march)\b",
+    regex.IGNORECASE,
+)
+ADVERBIAL = regex.compile(
+    r"(?:due to|because of|after|from|on|in|at|for|with|to|thanks to|rain or shine|starting|since|during)\b", regex.I
+)
+# "was accepted at Nature", which can stand in front of what was.
+DONE = regex.compile(
+    r"(?:is|are|was|were|(?:has|have) been) (?P<done>(?!pleased|excited|delighted|thrilled|honou?red|proud|need|limited)"
+    r"\p{L}{3,}ed\b.+)$"
+)
 LIMITED = regex.compile(r"(?:not|only|but not|except|unless|if|until|till|cash only)\b", regex.IGNORECASE)
 OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|available|complimentary)\b", regex.I)
-TYPO = regex.compile(r"\b(?:cant|dont|wont|theres|didnt|doesnt|isnt|youre|ive|im|wifi no)\b|_{2,}|^\W*$", regex.I)
+TYPO = regex.compile(r"\b(?:cant|dont|wont|didnt|doesnt|isnt|wifi no)\b|_{2,}|^\W*$", regex.I)
 ASKS = regex.compile(
     r"(?:what|which|who|where|when|why|how)\b.{0,40}?\b(?:do|does|did|should|would|can|is|are|was|makes|has)\b"
     r"|(?:is|are|do|does|did|should|would|can|could|will|have|has|anyone)\s(?:\w+)\s",
     regex.IGNORECASE,
 )
+CODE = regex.compile(r"[{}<>`\\\\|]|\$[^\d\s]|\]\(|&\w+;|&#|=\w+\(|%s|__")
 GLUE = WORDS["prepositions"] | WORDS["determiners"] | WORDS["pronouns"] | {"and", "or", "who", "why", "how", "to"}

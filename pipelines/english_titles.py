@@ -13,6 +13,7 @@ from pipelines.english_phrases import WORD, Token, roles, words_of
 from pipelines.english_sentences import is_negation
 from pipelines.english_statements import (
     ASKS,
+    CODE,
     GLUE,
     LABEL,
     LINKS,
@@ -28,7 +29,7 @@ from pipelines.phrases import EDGES, capitalized
 
 
 def question(query: str, entities: Entities) -> str | None:
-    """Return the author's question to readers; a long one with what it is about in front of it."""
+    """Return the author's question to readers, where it can be asked in a few words of its own."""
     asked = [text for text in sentences(query, entities) if text.endswith("?")]
     whole = sentences(query, entities)
     if not asked and len(whole) == 1 and (ASKS.match(whole[0]) or WHAT_PEOPLE.match(whole[0])):
@@ -37,67 +38,17 @@ def question(query: str, entities: Entities) -> str | None:
         label = LABEL.match(sentence)
         bare = sentence[label.end() :].rstrip("? .") if label else sentence.rstrip("? .")
         text = WHAT_PEOPLE.sub(r"what do people \1", restored(bare))
-        forms = (text, JOINED.sub(r"? \1", text), *_subject_first(text), *_place_first(text), _without_adverb(text))
+        forms = (text, JOINED.sub(r"? \1", text), ADVERB.sub("", text), WHAT_IS.sub("", text), *_paused(text))
         for form in forms:
-            if fits(form, query, entities) and not TYPO.search(form):
+            if " " in form and fits(form, query, entities) and not TYPO.search(form) and not CODE.search(form):
                 return f"{capitalized(SECOND.sub(lambda match: match[0].upper(), form))}?"
     return None
 
 
-def _without_adverb(text: str) -> str:
-    return ADVERB.sub("", text)
-
-
-def _subject_first(text: str) -> Iterator[str]:
-    """Yield a question with one of its noun phrases in front, and a pronoun in its place."""
-    tokens = words_of(text)
-    found, spans = roles(tokens), list(WORD.finditer(text))
-    for at in range(1, len(tokens)):
-        if found[at] == "d" or tokens[at].lower == "every":
-            end = at + 1
-            while end < len(tokens) and not tokens[end].breaks and found[end] in {"a", "n", "q"}:
-                end += 1
-            while end > at + 1 and found[end - 1] == "a":
-                end -= 1
-            begin = lowered(text[: spans[at].start()].rstrip())
-            follows = tokens[end].lower if end < len(tokens) else ""
-            if follows in {"you", "we", "i"}:
-                yield f"{text[spans[at].start() :]}: {begin} it"
-            elif not follows and tokens[at].lower in {"this", "next", "last"}:
-                yield f"{text[spans[at].start() :]}: {begin}"
-            elif end > at + 1 and found[end - 1] == "n" and tokens[at - 1].lower not in WORDS["prepositions"]:
-                acts = found[at - 1] == "x" and tokens[at - 1].lower in WORDS["finite_here"]
-                subject = bool(follows) and tag(follows)[:2] != "RB" and (acts or found[end] == "x")
-                phrase, rest = text[spans[at].start() : spans[end - 1].end()], text[spans[end - 1].end() :].strip()
-                yield from _replaced(phrase, begin, rest, tokens[end - 1].lower, subject=subject)
-
-
-def _replaced(phrase: str, begin: str, rest: str, head: str, *, subject: bool) -> Iterator[str]:
-    """Yield a question with a phrase in front and "it" or "they" in its place, unless nobody in particular is meant."""
-    plural = bool(singular(head)) or head in WORDS["plural"]
-    person = head in WORDS["people"] | WORDS["experts"]
-    if subject and ((person and not plural) or regex.match("an? ", phrase)):
-        return
-    pronoun = ("they" if subject else "them") if plural or person else "it"
-    if not subject and regex.match("(?:for|of|on) ", rest):
-        # What belongs to the phrase goes with it.
-        yield f"{regex.sub('^(?:an?|the|our|your) ', '', f'{phrase} {rest}')}: {begin} {pronoun}"
-    elif rest.startswith(",") or not rest:
-        yield f"{phrase}: {begin} {pronoun}{rest}"
-    else:
-        yield f"{phrase}: {begin} {pronoun} {rest}"
-
-
-def _place_first(text: str) -> Iterator[str]:
-    """Yield a question with where or when it is in front."""
-    tokens = words_of(text)
-    found, spans = roles(tokens), list(WORD.finditer(text))
-    for at in range(len(tokens) - 2, 2, -1):
-        word, before = tokens[at].lower, tokens[at - 1].lower
-        meant = word in FRONTED and found[at - 1] != "p" and before not in {"up", "ok"}
-        if meant and (word != "to" or found[at + 1] in {"d", "n"}):
-            phrase = text[spans[at + (word in {"to", "at"})].start() :]
-            yield f"{phrase}: {lowered(text[: spans[at].start()].rstrip())}"
+def _paused(text: str) -> Iterator[str]:
+    """Yield a question that asks for a view before its last adverbial or its last choice."""
+    if not regex.search(r"\b(?:we|i|my|our)\b", text, regex.I):
+        yield from (f"{text[: at.start()]}, in your view,{text[at.start() :]}" for at in PAUSE.finditer(text))
 
 
 def wondering(query: str, entities: Entities) -> str | None:
@@ -116,7 +67,7 @@ def wondering(query: str, entities: Entities) -> str | None:
 def title(query: str, entities: Entities) -> str | None:
     """Return a list of keywords or a title as a headline without end mark: whole, or up to where it may stop."""
     whole = sentences(query, entities)
-    if len(whole) != 1:
+    if len(whole) != 1 or CODE.search(query):
         return None
     text = whole[0].rstrip(EDGES.replace(")", ""))
     tokens = words_of(text)
@@ -150,11 +101,13 @@ def _forms(text: str, query: str, entities: Entities) -> Iterator[str]:
     yield from reworded(shape, query, entities)
     yield POLL.sub(r"\1: \2 \4 \3 \5?", shape)
     yield ABOUT.sub(": ", shape, count=1)
-    yield _without_adverb(shape)
+    yield ADVERB.sub("", shape)
     yield OF_OWN.sub(_owned, shape)
     yield OF_OWN.sub(_owned, shape.split(", ")[0])
     if FOR_NUMBER.search(shape):
         yield WITH.sub(", ", FOR_NUMBER.sub(": ", shape))
+    for link in LINKING.finditer(shape):
+        yield f"{shape[: link.start()]}: {shape[link.end() :]}"
 
 
 def _beginnings(text: str, query: str, entities: Entities) -> Iterator[str]:
@@ -221,9 +174,16 @@ INVERTED = regex.compile(
 HOW_TO = regex.compile(r"how (?:to|(?:do|can|should) (?:i|you|we))\b", regex.IGNORECASE)
 JOINING = frozenset({"every", "on", "this", "next", "last", "under"})
 NO_OPENER = frozenset({"free", "friendly", "left", "flat", "bake", "explained", "published", "proof", "based"})
+# "Behind the scenes of restoring a globe", "sale on boots": a colon says as much.
+LINKING = regex.compile(
+    r"(?:(?<=\b(?:scenes|story|look|guide|notes|lessons|tips|ideas|update|news)) (?:of|to|from|for|behind)"
+    r"| on(?! (?:a|the|your|my|our|" + "|".join(sorted(DAYS)) + r")s?\b)| about) (?=\p{L})",
+    regex.IGNORECASE,
+)
+WHAT_IS = regex.compile(r"^what(?:'s| is| are) (?=(?:the|your) )", regex.IGNORECASE)
+PAUSE = regex.compile(r" (?=(?:before|after|when|if|during|because) )")
 # What follows starts a sentence of its own.
 SECOND = regex.compile(r"\? \w")
-FRONTED = frozenset({"before", "on", "in", "with", "to", "at", "for", "after"})
 RELATIVES = frozenset({"who", "that", "we"})
 OURS = regex.compile(r"^(?:.* )?(?:that|why|how we|our followers|the \w+ that)\b", regex.IGNORECASE)
 FIRM = regex.compile(r"\b(?:not?|never|only|unless|if|except|instead)\b", regex.IGNORECASE)

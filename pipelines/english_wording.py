@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import regex
 
 from pipelines.english_phrases import WORD, words_of
-from pipelines.english_words import WORDS, is_common, is_proper
+from pipelines.english_words import WORDS, is_common, is_proper, singular
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized, longest_copied_run, one_line
 from pipelines.records import Entity
@@ -105,12 +105,16 @@ def reworded(text: str, query: str, entities: Entities) -> Iterator[str]:
     yield every
 
 
-def kind_of_message(query: str, objectives: Sequence[str]) -> str:
-    """Return what a query tells: notice, lost, vacancy, thanks, opinion, story, offer, occasion or news."""
-    found = next((kind for kind, pattern in KINDS.items() if pattern.search(query)), None)
-    if found is None or (found == "story" and "sales" in objectives):
-        found = "offer" if "sales" in objectives else "news"
-    return found
+def kind_of_message(query: str) -> str:
+    """Return what a query tells: notice, lost, vacancy, thanks, opinion, story, offer, occasion, or news in doubt."""
+    found = next((kind for kind, pattern in KINDS.items() if pattern.search(query)), "news")
+    return "news" if found == "occasion" and not DATED.search(query) else found
+
+
+def is_product(text: str) -> bool:
+    """Whether a text names something that is sold."""
+    words = {token.lower for token in words_of(text)}
+    return bool(WORDS["products"] & (words | {singular(word) or word for word in words}))
 
 
 SWAPS = [
@@ -136,6 +140,12 @@ SWAPS = [
         (r"(?<!,) and (?!yes\b|thank)", " & "),
     )
 ]  # fmt: skip
+# What an event has and a mention of one has not.
+DATED = regex.compile(
+    rf"\b(?:{'|'.join(sorted(DAYS))}|march|may|today|tonight|tomorrow|weekend|next (?:week|month)|join|come|tickets|doors"
+    r"|registration|sign up|\d{1,2}(?::\d\d)? ?[ap]m)\b",
+    regex.IGNORECASE,
+)
 ADDRESSED = regex.compile(r"[\"\u201c]")
 NAMED_DAY = regex.compile(r"\p{L}+ (?:mon|tues|fri)day\b", regex.IGNORECASE)
 ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
@@ -166,7 +176,7 @@ KINDS = {
     "opinion": regex.compile(
         r"\b(?:hot take|unpopular opinion|honest thoughts|debate|still matters?|arguing)\b", regex.I
     ),
-    "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
+    "story": regex.compile(r"^(?:so |today )?i (?!'m|am|make|sell|teach|have a)(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
     "offer": regex.compile(
         r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
         r"|restock|refurbished)\b|[$£€]\d",

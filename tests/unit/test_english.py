@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.english import KIND_SLOTS, SLOTS, article, slots
+from pipelines.english import KIND_SLOTS, SLOTS, slots
 from pipelines.english_sentences import gerund
-from pipelines.english_words import kind_of, plural_of
+from pipelines.english_words import article, kind_of, plural_of
 from pipelines.records import Brief, Entity
 from pipelines.tweets import entities
 
