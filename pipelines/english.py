@@ -22,7 +22,7 @@ from pipelines.english_sentences import (
     moment_of,
 )
 from pipelines.english_statements import ASIDE, ASKS, has_verb, is_call, statements
-from pipelines.english_titles import HOW_TO, question, title, wondering
+from pipelines.english_titles import HOW_TO, headline, question, title, wondering
 from pipelines.english_wording import KINDS, finished, is_product, is_weak, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, article, plural_of, singular, tag
 from pipelines.facts import invents
@@ -44,7 +44,7 @@ SLOTS = COMMON_SLOTS | {
 MAX_READ_CHARACTERS = 600
 MAX_TOPIC_CHARACTERS = 60
 FIELDS = frozenset({"field", "venue", "content", "expert"})
-ASKED_ABOUT = FIELDS | {"about", "topics", "headline", "product", "products", "ours"}
+ASKED_ABOUT = FIELDS | {"product_kind", "about", "topics", "headline", "product", "products", "ours"}
 # A longer query is about more than a field of knowledge.
 MAX_FIELD_WORDS = 4
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
@@ -98,17 +98,20 @@ def slots(brief: Brief) -> dict[str, str]:
 
 
 def _named(brief: Brief, filled: dict[str, str]) -> dict[str, str]:
-    """Return the topic as a headline where the brief states nothing that could be said again."""
-    named = filled.get("headline", "")
-    if "action" in filled or not NAMES.search(named) or PRIVATE.search(named) or named.startswith("your "):
+    """Return a headline where the brief states nothing that could be said again."""
+    query = brief.query[:MAX_READ_CHARACTERS]
+    asked = query.rstrip().endswith("?") or bool(ASKS.match(query))
+    named = None if "action" in filled else headline(query, brief.entities, asked=asked)
+    if named is None or PRIVATE.search(named):
         return {}
-    asked = "?" in brief.query or ASKS.match(brief.query)
-    return {"matter": capitalized(restored(named))} if asked else {"title": finished(named)}
+    return {"matter": named} if asked else {"title": finished(named)}
 
 
 def _unfit(brief: Brief, filled: dict[str, str]) -> frozenset[str]:
     """Return the slots that a topic fills in form, but that nobody would ask strangers about."""
     if PRIVATE.search(filled.get("topic", "")):
+        return ASKED_ABOUT
+    if "action" not in filled and (HOW_TO.match(brief.query) or brief.query.rstrip().endswith("?")):
         return ASKED_ABOUT
     return FIELDS if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled else frozenset()
 
@@ -255,8 +258,8 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     if HOW_TO.match(query):
         return {}
     asked, said = question(query, entities), statements(query, entities)
-    if not said and not asked and (headline := title(query, entities)):
-        asked, said = (headline, []) if headline.endswith("?") else (None, [finished(headline)])
+    if not said and not asked and (named := title(query, entities)):
+        asked, said = (named, []) if named.endswith("?") else (None, [finished(named)])
     if asked and said and not query.rstrip().endswith("?"):
         asked = None  # it leads over to what is said
     kind = kind_of_message(query)
@@ -296,8 +299,6 @@ def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked
 
 FRESH = regex.compile(r"^(?:new|brand-new|latest|upcoming|first)\b")
 SHARES = regex.compile(r"(?:show|finish|tell|share|describe|name|complete)\b", regex.I)
-# Several words, or one that is a name.
-NAMES = regex.compile(r"\S \S|^\p{Lu}\p{L}+$")
 # What belongs to somebody's life, and is nothing to ask strangers about.
 PRIVATE = regex.compile(
     r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b",

@@ -25,7 +25,7 @@ from pipelines.english_wording import (
     sentences,
     unbalanced,
 )  # fmt: skip
-from pipelines.english_words import WORDS, is_verb, tag
+from pipelines.english_words import WORDS, is_known_noun, is_verb, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized
 
@@ -91,11 +91,16 @@ def _shortened(text: str, query: str, entities: Entities, *, before: str) -> str
     follows = bool(before)
     text = text.rstrip(EDGES.replace(")", "").replace('"', "").replace("\u201d", ""))
     tokens = words_of(text)
-    if len(tokens) <= 1 or TYPO.search(text) or CODE.search(text) or not _opens(tokens, follows=follows):
+    if len(tokens) <= 1 or CODE.search(text) or not _opens(tokens, follows=follows):
         return None
     found = roles(tokens)
     clause = Clause(text, tokens, found, list(WORD.finditer(text)), verb_at(tokens, found), is_call(tokens))
     subject = {token.lower for token in tokens[: clause.verb]} if clause.verb is not None else set()
+    told = [token.lower for token in tokens]
+    if told[-1] in WORDS["finite"] or "later" in told[:3] or LEANS.intersection(told):
+        return None
+    if clause.verb is None and not clause.call and (told[0] in WORDS["prepositions"] or tag(told[0])[:2] == "RB"):
+        return None
     if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause, before)):
         return None
     parts = [text]
@@ -105,9 +110,10 @@ def _shortened(text: str, query: str, entities: Entities, *, before: str) -> str
         if not unbalanced(part) and _may_stop(clause, stop):
             parts.append(part)
     for form in (form for part in parts for form in (part, *reworded(part, query, entities))):
-        if fits(form, query, entities):
+        if fits(form, query, entities) and not TYPO.search(form) and not ONLY_WHEN.match(form):
             return finished(form)
-    return next((finished(form) for part in parts for form in _broken(part, query, entities)), None)
+    forms = (form for part in parts for form in _broken(part, query, entities))
+    return next((finished(form) for form in forms if not TYPO.search(form)), None)
 
 
 def _stands_alone(clause: Clause, before: str) -> bool:
@@ -257,10 +263,15 @@ def _may_stop(clause: Clause, stop: int) -> bool:
     if last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
         return False
     ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital
+    if marked and found[stop - 1] in {"a", "x"} and is_known_noun(last):
+        ends = True
+    if verb is None and not call and gap.startswith(":") and stop <= MIN_WORDS:
+        return False
     state = verb is not None and stop - 1 > verb and _is_state(last, found[stop - 1])
     if marked or _links(rest, following) or (state and following == "after"):
         return (ends and (verb is not None or stop > MIN_FRAGMENT)) or state or last in OBJECTS
-    return following in WORDS["cuttable"] and ends and stop >= MIN_WORDS and _cut_stays_true(clause, stop)
+    returned = last in PARTICLES and following != "to"
+    return following in WORDS["cuttable"] and (ends or returned) and stop >= MIN_WORDS and _cut_stays_true(clause, stop)
 
 
 def _leaves_out(gap: str, rest: str, following: str, *, marked: bool) -> bool:
@@ -301,6 +312,7 @@ SUBJECTS = frozenset({"we", "you", "i", "nobody", "everyone", "someone"})
 LINKS = frozenset({"and", "because", "but", "so", "while", "which", "where", "since"})
 NEEDED = frozenset({"of", "until", "till", "only", "if", "unless", "without", "than", "instead", "except", "not"})
 OWNERS = frozenset({"our", "my", "we", "i"})
+LEANS = frozenset({"them", "each", "ours", "yours", "mine"})
 MIN_FRAGMENT = 2
 OBJECTS = frozenset({"it", "us", "them", "you", "me"})
 MARK = regex.compile(r"[,;:]\s|[(\u2013\u2014]|\s-\s")
@@ -309,10 +321,9 @@ PARTICLES = frozenset({"down", "back", "again", "here", "out"})
 SIGN = regex.compile(r"[%)\"'\u201d]*")
 BORDER = regex.compile(r"(?:[,;]|\s[\u2013\u2014-])\s+(?:(?:and|but)\s+)?|:\s+|\s(?:and|but)\s+")
 LABEL = regex.compile(
-    r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|hot take|unpopular opinion|job opening"
+    r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|new on the menu|hot take|unpopular opinion|job opening"
     r"|reminder that|please note that|just a reminder that|good news|we regret to inform [\w ]+ that"
-    r"|members are reminded that|[\w ]+ is pleased to announce that"
-    r"|so (?=i )|tip|due to [\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
+    r"|[\w ]+ is pleased to announce that|so (?=i )|tip)(?::|,)?\s+(?=\S)",
     regex.IGNORECASE,
 )
 LIST = regex.compile(r"(?:[^,.;:]{1,24},\s+)*[^,.;:]{1,24},?\s(?:and|or)\s[^,.;:]{1,24}(?:[,.;:]|$)")
@@ -334,9 +345,10 @@ ADVERBIAL = regex.compile(
 )
 # "was accepted at Nature", which can stand in front of what was.
 DONE = regex.compile(
-    r"(?:is|are|was|were|(?:has|have) been) (?P<done>(?!pleased|excited|delighted|thrilled|honou?red|proud|need|limited)"
+    r"(?:is|are|was|were|(?:has|have) been) (?P<done>(?!pleased|excited|delighted|thrilled|honou?red|proud|need)"
     r"\p{L}{3,}ed\b.+)$"
 )
+ONLY_WHEN = regex.compile(rf"(?:(?:on|this|next|every) )?(?:{'|'.join(sorted(DAYS))}|weekend)s?(?: (?:morning|afternoon|evening|night))?\W*$", regex.I)
 LIMITED = regex.compile(r"(?:not|only|but not|except|unless|if|until|till|cash only)\b", regex.IGNORECASE)
 OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|available|complimentary)\b", regex.I)
 TYPO = regex.compile(r"\b(?:cant|dont|wont|didnt|doesnt|isnt|wifi no)\b|_{2,}|^\W*$", regex.I)

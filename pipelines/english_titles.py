@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
-from pipelines.english_phrases import WORD, Token, roles, words_of
-from pipelines.english_sentences import is_negation
+from pipelines.english_phrases import WORD, Role, Token, roles, words_of
+from pipelines.english_sentences import SENTENCE, is_negation
 from pipelines.english_statements import (
     ASKS,
     CODE,
@@ -22,10 +22,10 @@ from pipelines.english_statements import (
     keywords_only,
     verb_at,
 )
-from pipelines.english_wording import HARD, Entities, fits, lowered, restored, reworded, sentences
-from pipelines.english_words import WORDS, singular, tag
+from pipelines.english_wording import HARD, MAX_COUNTED, MIN_WORDS, Entities, fits, lowered, restored, reworded, sentences
+from pipelines.english_words import WORDS, is_noun, kind_of, singular, tag
 from pipelines.facts import DAYS
-from pipelines.phrases import EDGES, capitalized
+from pipelines.phrases import EDGES, capitalized, without_entities
 
 
 def question(query: str, entities: Entities) -> str | None:
@@ -38,7 +38,9 @@ def question(query: str, entities: Entities) -> str | None:
         label = LABEL.match(sentence)
         bare = sentence[label.end() :].rstrip("? .") if label else sentence.rstrip("? .")
         text = WHAT_PEOPLE.sub(r"what do people \1", restored(bare))
-        forms = (text, JOINED.sub(r"? \1", text), ADVERB.sub("", text), WHAT_IS.sub("", text), *_paused(text))
+        forms = [text, JOINED.sub(r"? \1", text), ADVERB.sub("", text), WHAT_IS.sub("", ADVERB.sub("", text))]
+        forms += [FRONT.sub(lambda match: f"{match[2]}: {lowered(match[1])}", text), MET.sub("", text)]
+        forms += [CHOICE.sub(r"\1 or \2", text), CHOOSE.sub("", text), *_paused(text)]
         for form in forms:
             if " " in form and fits(form, query, entities) and not TYPO.search(form) and not CODE.search(form):
                 return f"{capitalized(SECOND.sub(lambda match: match[0].upper(), form))}?"
@@ -46,9 +48,19 @@ def question(query: str, entities: Entities) -> str | None:
 
 
 def _paused(text: str) -> Iterator[str]:
-    """Yield a question that asks for a view before its last adverbial or its last choice."""
-    if not regex.search(r"\b(?:we|i|my|our)\b", text, regex.I):
+    """Yield a question that asks for a view after its subject, or before its last adverbial."""
+    joined = JOINED.sub(r"? \1", text)
+    if KNOWN.match(text):
+        yield KNOWN.sub(r"\1, by the way, ", text)
+    elif WHICH.match(joined):
+        yield WHICH.sub(r"\1, in your view,", joined)
+    elif VIEWED.match(text) and not OWN.search(text):
         yield from (f"{text[: at.start()]}, in your view,{text[at.start() :]}" for at in PAUSE.finditer(text))
+    if YES_OR_NO.match(text) and not OWN.search(text):
+        tokens, spans = words_of(text), list(WORD.finditer(text))
+        end = _phrase_end(tokens, roles(tokens), 1)
+        if end and end < len(tokens) and tokens[end].lower not in WORDS["prepositions"]:
+            yield f"{text[: spans[end - 1].end()]}, honestly,{text[spans[end - 1].end() :]}"
 
 
 def wondering(query: str, entities: Entities) -> str | None:
@@ -67,15 +79,18 @@ def wondering(query: str, entities: Entities) -> str | None:
 def title(query: str, entities: Entities) -> str | None:
     """Return a list of keywords or a title as a headline without end mark: whole, or up to where it may stop."""
     whole = sentences(query, entities)
-    if len(whole) != 1 or CODE.search(query):
+    if len(whole) != 1 or CODE.search(query) or whole[0].endswith("?"):
         return None
     text = whole[0].rstrip(EDGES.replace(")", ""))
     tokens = words_of(text)
-    if not _is_title(whole[0], tokens, bare=keywords_only(query)):
+    bare = keywords_only(query)
+    if not _is_title(whole[0], tokens, bare=bare):
         return None
     for form in _forms(text, query, entities):
         if fits(form, query, entities) and not TYPO.search(form):
             return capitalized(form)
+    if bare and (named := EVENT.match(restored(text))):
+        return capitalized(named[0])
     return next(_beginnings(text, query, entities), None)
 
 
@@ -96,7 +111,8 @@ def _forms(text: str, query: str, entities: Entities) -> Iterator[str]:
     """Yield a whole title as it is, in other words and in another order."""
     shape = restored(text)
     if "," not in shape and ":" not in shape and not any(token.lower in GLUE for token in words_of(text)):
-        shape = _parted(shape)
+        named = EVENT.match(shape)
+        shape = f"{named[0]}: {named['rest']}" if named and not EVENT.match(f"a {named['rest']}") else _parted(shape)
     yield shape
     yield from reworded(shape, query, entities)
     yield POLL.sub(r"\1: \2 \4 \3 \5?", shape)
@@ -114,19 +130,65 @@ def _beginnings(text: str, query: str, entities: Entities) -> Iterator[str]:
     """Yield the beginnings of a title that are titles, the longest first."""
     tokens = words_of(text)
     spans, found = list(WORD.finditer(text)), roles(tokens)
-    stops = WORDS["cuttable"] | LINKS | RELATIVES | {"to", "back"}
+    stops = WORDS["cuttable"] | LINKS | RELATIVES | {"to", "back", "as"}
     for stop in range(len(tokens) - 1, 1, -1):
         part, listed = text[: spans[stop - 1].end()], text[spans[stop - 1].end()] == ","
-        noun = found[stop - 1] == "n" and tokens[stop - 1].lower not in WORDS["weak_heads"] - WORDS["whole_heads"]
+        weak = stop < MIN_WORDS and tokens[stop - 1].lower in WORDS["weak_heads"] - WORDS["whole_heads"]
+        noun = found[stop - 1] == "n" and not weak
         enough = stop > 2 or (listed and found[0] == "n")  # "gift cards" says too little alone
         ends = tokens[stop].lower in stops or listed
-        if noun and enough and ends and not FIRM.search(text[spans[stop].start() :]):
+        needed = not listed and (tokens[0].lower in {"why", "how", "what"} or NEEDS.search(part))
+        if noun and enough and ends and not needed and not FIRM.search(text[spans[stop].start() :]):
             forms = (part, *reworded(part, query, entities))
             yield from (capitalized(restored(form)) for form in forms if fits(form, query, entities))
 
 
+def headline(query: str, entities: Entities, *, asked: bool) -> str | None:
+    """Return a noun phrase of a query, as it is written, that can stand alone; None where none surely can.
+
+    It opens a clause or is the author's own ("our autumn half marathon"); what is `asked` is about several or about
+    something that is not counted ("small museums"). No part of a text that looks like code is read.
+    """
+    found: list[tuple[int, str]] = []
+    for place, sentence in enumerate(SENTENCE.split(without_entities(query, entities, NO_PROSE, "\n"))):
+        for part in CODED.split(sentence) if CODE.search(sentence) else [sentence]:
+            tokens = words_of(part)
+            spans, does = list(WORD.finditer(part)), roles(tokens)
+            for start, token in enumerate(tokens):
+                own = token.lower in {"our", "my"}
+                opens = token.breaks and not (asked and own) and does[start] != "p" and token.lower not in {"every", "each"}
+                denied = any(is_negation(word.lower) for word in tokens[:start]) or is_negation(token.lower)
+                if denied or not (opens or (own and not asked) or (asked and does[start] in {"a", "n"} and start)):
+                    continue
+                end = _phrase_end(tokens, does, start)
+                text = part[spans[start].start() : spans[end - 1].end()] if end else ""
+                if end and (not asked or kind_of(tokens[end - 1].text, name=tokens[end - 1].capital) in MANY):
+                    text = ARTICLE.sub("", text)
+                    if " " in text and fits(text, query, entities) and not TYPO.search(text):
+                        found.append((text.count(" ") + 3 * own - place, text))
+    return capitalized(restored(max(found)[1])) if found else None
+
+
+def _phrase_end(tokens: Sequence[Token], does: Sequence[Role], start: int) -> int | None:
+    """Return where the longest noun phrase from here ends that could stand alone."""
+    end = None
+    for at in range(start, min(start + MAX_COUNTED + 1, len(tokens))):
+        token = tokens[at]
+        starts = at > start and does[at] == "d" and does[at - 1] != "p"
+        if starts or (at > start and token.breaks) or does[at] == "x" or token.lower in WORDS["pronouns"]:
+            break
+        after = tokens[at + 1] if at + 1 < len(tokens) and not tokens[at + 1].breaks else None
+        acts = tag(token.lower) in {"VB", "VBP", "VBZ"} or not (token.capital or is_noun(token.lower))
+        strong = not acts and (at > start + 2 or token.lower not in LABELS)
+        modified = after is not None and does[at + 1] == "a" and "n" in does[at + 2 : at + 4]
+        goes_on = after is not None and (modified or does[at + 1] == "n" or after.lower == "of" or after.lower in STRANDED)
+        if does[at] == "n" and strong and not goes_on and not DAY.search(token.lower):
+            end = at + 1
+    return end
+
+
 def _owned(match: regex.Match[str]) -> str:
-    if match[1].split(" ")[0].lower().endswith("ing"):
+    if match[1].split(" ")[0].lower().endswith("ing") or NO_LABEL.match(match[1]):
         return match[0]
     return f"{match[2]}: {lowered(match[1])}{match[3] or ''}"
 
@@ -147,7 +209,7 @@ def _parted(text: str) -> str:
         adjective = (tag(lower).startswith("JJ") and lower not in NO_OPENER and place > 1) or lower == "under"
         noun_before = tag(previous).startswith("NN") and tag(previous) != "NNP"
         plural = noun_before and singular(previous) is not None and previous not in WORDS["modifying_plurals"]
-        plural = plural and bool(tail) and tag(lower)[:2] != "VB" and lower not in NO_OPENER
+        plural = plural and bool(tail) and tag(words[-1].lower()) not in {"VB", "VBP"} and tag(lower)[:2] != "VB" and lower not in NO_OPENER
         place_name = place == len(words) - 1 and word[0].isupper() and noun_before and not previous.isdigit()
         if (after_label or dated or place_name or (adjective and noun_before) or plural) and not HARD.match(before):
             mark = "," if marks or dated or place_name else ":"
@@ -157,8 +219,22 @@ def _parted(text: str) -> str:
     return " ".join(parted)
 
 
+# A kind of event with what it is called before it: "spring plant sale".
+EVENT = regex.compile(
+    r"\S+(?: \S+){0,2} (?:webinar|workshop|fair|meetup|sale|exhibition|camp|conference|fundraiser|hackathon|bootcamp"
+    r"|masterclass|tickets|lessons|whitepaper)(?= (?P<rest>\S+(?: \S+)*)$)",
+    regex.IGNORECASE,
+)
+CODED = regex.compile(r"[^\p{L}\p{N}' ,\-]+")
+LABELS = WORDS["weak_heads"] | WORDS["contents"] | {"post", "results", "parking", "photos", "winner"}
+MANY = frozenset({"plural", "mass"})
+ARTICLE = regex.compile(r"^(?:the|an?|some|other|these|this) ", regex.IGNORECASE)
+STRANDED = frozenset({"who", "that", "which", "we", "you", "to"})
+DAY = regex.compile(rf"^(?:{'|'.join(sorted(DAYS))}|today|tonight|tomorrow)s?$")
+NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI")
+NO_LABEL = regex.compile(r"(?:an?|the|come|so|happy|proud|good|thanks?|congratulations|welcome)\b", regex.IGNORECASE)
 JOINED = regex.compile(r",? and (?=(?:what|why|how|who|where|when|which)\b)()", regex.IGNORECASE)
-ADVERB = regex.compile(r"\b(?:actually|really|finally|very) ")
+ADVERB = regex.compile(r"\b(?:actually|ever|really|finally|very) ")
 ABOUT = regex.compile(r"\s(?:about|of(?=\show))\s(?=\w)|\swith\s(?=an?\s)")
 OF_OWN = regex.compile(
     r"^([\w ]+?) (?:of|for|to) ((?:our|my|the) [\w \-]+?)( (?:this|next) \w+| on \w+day| open on \w+day)?$"
@@ -173,14 +249,30 @@ INVERTED = regex.compile(
 )
 HOW_TO = regex.compile(r"how (?:to|(?:do|can|should) (?:i|you|we))\b", regex.IGNORECASE)
 JOINING = frozenset({"every", "on", "this", "next", "last", "under"})
-NO_OPENER = frozenset({"free", "friendly", "left", "flat", "bake", "explained", "published", "proof", "based"})
+NO_OPENER = frozenset({"open", "free", "friendly", "left", "flat", "bake", "explained", "published", "proof", "based"})
 # "Behind the scenes of restoring a globe", "sale on boots": a colon says as much.
 LINKING = regex.compile(
-    r"(?:(?<=\b(?:scenes|story|look|guide|notes|lessons|tips|ideas|update|news)) (?:of|to|from|for|behind)"
+    r"(?:(?<=\b(?:scenes|update|news)) (?:of|from)"
     r"| on(?! (?:a|the|your|my|our|" + "|".join(sorted(DAYS)) + r")s?\b)| about) (?=\p{L})",
     regex.IGNORECASE,
 )
-WHAT_IS = regex.compile(r"^what(?:'s| is| are) (?=(?:the|your) )", regex.IGNORECASE)
+CHOICE = regex.compile(
+    r"^(?:are you|do you (?:like|prefer)|would you choose|would you rather be) (?:more )?(?:an? )?(.+) or (?:an? )?(.+)$", regex.I
+)
+# "Which should we bring back: plum, pear or apple?"
+CHOOSE = regex.compile(r"^[^:]+: (?=[^:]+ or [^:]+$)")
+VIEWED = regex.compile(r"(?:what|which|who|how|when)?\b[^,]*\bshould\b", regex.IGNORECASE)
+OWN = regex.compile(r"\b(?:we|i|my|our|you)\b", regex.IGNORECASE)
+KNOWN = regex.compile(r"^(do you know) (?=(?:where|why|how|what|who|when)\b)", regex.IGNORECASE)
+# A verb that needs the place after its object: "taking your cat on a train".
+NEEDS = regex.compile(
+    r"\b(?:tak(?:e|ing)|put(?:ting)?|keep(?:ing)?|bring(?:ing)?|get(?:ting)?|turn(?:ing)?|mov(?:e|ed|ing)|deal(?:ing)?)\b", regex.I
+)
+FRONT = regex.compile(rf"^(.+) (?:on )?((?:this|next) \p{{L}}+|(?:{'|'.join(sorted(DAYS))}))$", regex.IGNORECASE)
+MET = regex.compile(r"^have you (?=(?:met|seen|tried|heard|visited|read|been) )", regex.IGNORECASE)
+WHICH = regex.compile(r"^((?:which|what) (?!is|are|was|has|do|does)\p{L}+)(?= (?:has|is|are|should|makes|was) )", regex.IGNORECASE)
+YES_OR_NO = regex.compile(r"^(?:is|are|should|can|will|does|do) (?!it |there |anyone |you )", regex.IGNORECASE)
+WHAT_IS = regex.compile(r"^what(?:'s| is| are| was| were) (?=(?:the|your) )", regex.IGNORECASE)
 PAUSE = regex.compile(r" (?=(?:before|after|when|if|during|because) )")
 # What follows starts a sentence of its own.
 SECOND = regex.compile(r"\? \w")

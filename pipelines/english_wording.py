@@ -50,7 +50,7 @@ def sentences(query: str, entities: Entities) -> tuple[str, ...]:
 
 def finished(text: str) -> str:
     """Return a text as a sentence: capitals where they belong, one end mark."""
-    text = restored(text).rstrip(" ,;:-\u2013\u2014")
+    text = regex.sub(r"[!?]+(?=[,;:])", "", restored(text)).rstrip(" ,;:-\u2013\u2014")
     text = capitalized(text)
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
@@ -60,6 +60,8 @@ def lowered(text: str) -> str:
     first = text.split(" ", 1)[0]
     if NAMED_DAY.match(text):
         return text
+    if RELATIVE_DAY.match(text):
+        return text[:1].lower() + text[1:]
     if (
         is_proper(first.lower())
         or first.lower() in DAYS
@@ -134,7 +136,8 @@ SWAPS = [
         (r"\bis now open\b", "is open now"),
         (r"\bis worth more than\b", "beats"),
         (r"^say hello to\b", "meet"),
-        (r"\bwhile\b", "as"),
+        (r"^an? (?:\w+ )?thank you to\b", "thank you to"),
+        (r"\bstory behind\b", "story of"),
         (r"\buntil\b", "till"),
         (r"\bbecause\b(?! of)", "since"),
         (r"(?<!,) and (?!yes\b|thank)", " & "),
@@ -147,6 +150,7 @@ DATED = regex.compile(
     regex.IGNORECASE,
 )
 ADDRESSED = regex.compile(r"[\"\u201c]")
+RELATIVE_DAY = regex.compile(r"(?:today|tomorrow|tonight)\b", regex.IGNORECASE)
 NAMED_DAY = regex.compile(r"\p{L}+ (?:mon|tues|fri)day\b", regex.IGNORECASE)
 ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
 
@@ -159,8 +163,8 @@ KINDS = {
         regex.I,
     ),
     "notice": regex.compile(
-        r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)"
-        r"|crash(?:es|ing)?|not working"
+        r"\b(?:closures?|cancel\w+|postponed|road closed|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)"
+        r"|not working"
         r"|(?:is|are) (?:down|closed)|(?:been|is) moved|refund|not ship|apology|apologi[sz]e"
         r"|reminded|not available|heads up|please note"
         r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous"
@@ -172,7 +176,7 @@ KINDS = {
         r"\b(?:newsletter|waitlist|podcast|blog post|long read|stepping down|devlog|video|film|report|data set)\b",
         regex.I,
     ),
-    "thanks": regex.compile(r"^(?:thanks?\b|to the person)", regex.I),
+    "thanks": regex.compile(r"^(?:thanks?\b|an? (?:\w+ )?thank you|to the person)", regex.I),
     "opinion": regex.compile(
         r"\b(?:hot take|unpopular opinion|honest thoughts|debate|still matters?|arguing)\b", regex.I
     ),
