@@ -271,7 +271,8 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     if kind == "opinion" and (wonder := wondering(query, entities)):
         filled["wonder"] = wonder
     titled = len(said) == 1 and not has_verb(said[0])
-    opening = said[0] if titled else next((text for text in said if not is_weak(text)), None)
+    longer = (text for text in said if text.count(" ") > MAX_FIELD_WORDS)
+    opening = said[0] if titled else next((text for text in said if not is_weak(text)), next(longer, None))
     return filled | _fact_slots(brief, opening, said, kind, asked=bool(asked)) if opening else filled
 
 

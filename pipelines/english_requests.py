@@ -27,5 +27,6 @@ ORDER = regex.compile(
 )
 POLL = regex.compile(r"^\s*(?:poll time|quick poll|poll|question time)\s*[!:.]\s*", regex.IGNORECASE)
 FOR_WHOM = regex.compile(
-    r"\s*\((?:for|to) [^()]*\)|\s+for (?:our|my|the) (?:\w+ ){0,2}(?:account|followers|feed|profile)\s*$", regex.IGNORECASE
+    r"\s*\((?:for|to) [^()]*\)|\s+for (?:our|my|the) (?:\w+ ){0,2}(?:account|followers|feed|profile)\s*$",
+    regex.IGNORECASE,
 )

@@ -18,7 +18,12 @@ def action_of(sentence: str) -> str | None:
     """
     match = HOW.search(sentence)
     phrase = OWN_WORD.sub("your", edges(match["action"] if match else sentence))
-    if match and phrase.count(" ") >= MAX_WORDS - 1 and (shorter := TRAILING.match(phrase)) and not PLACED.match(phrase):
+    if (
+        match
+        and phrase.count(" ") >= MAX_WORDS - 1
+        and (shorter := TRAILING.match(phrase))
+        and not PLACED.match(phrase)
+    ):
         phrase = shorter[1]
     if not 0 < phrase.count(" ") < MAX_WORDS or MARKS.search(phrase):
         return None
@@ -28,7 +33,11 @@ def action_of(sentence: str) -> str | None:
     if any(token.lower in WORDS["first_person"] or is_negation(token.lower) for token in tokens):
         return None
     first, second = tokens[0].lower, tokens[1].lower
-    if not is_verb(first) or (first in CLOSED and not match) or (not match and tag(first) not in {"VB", "VBP", "NN", "JJ"}):
+    if (
+        not is_verb(first)
+        or (first in CLOSED and not match)
+        or (not match and tag(first) not in {"VB", "VBP", "NN", "JJ"})
+    ):
         return None
     orders = first in WORDS["imperatives"] or (
         (first in WORDS["maybe_imperatives"] or tag(first) == "VB") and second in WORDS["determiners"]

@@ -40,7 +40,13 @@ def statements(query: str, entities: Entities) -> list[str]:
     if keywords_only(query):
         return []
     for place, sentence in enumerate(sentences(query, entities)):
-        if CODE.search(sentence) or sentence.endswith("?") or sentence[0] in '"\u201c' or '"' in sentence[-3:] or ASKS.match(sentence):
+        if (
+            CODE.search(sentence)
+            or sentence.endswith("?")
+            or sentence[0] in '"\u201c'
+            or '"' in sentence[-3:]
+            or ASKS.match(sentence)
+        ):
             continue
         for rank, text in enumerate(_clauses(sentence, query, entities)):
             value = (
@@ -263,8 +269,9 @@ def _may_stop(clause: Clause, stop: int) -> bool:
     if last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
         return False
     ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital
-    if marked and found[stop - 1] in {"a", "x"} and is_known_noun(last):
-        ends = True
+    # "the national final" ends with a noun, "is low" does not.
+    modified = found[stop - 2] in {"d", "a", "q"} and stop - 2 != verb
+    ends = ends or (found[stop - 1] in {"a", "x"} and is_known_noun(last) and (marked or modified))
     if verb is None and not call and gap.startswith(":") and stop <= MIN_WORDS:
         return False
     state = verb is not None and stop - 1 > verb and _is_state(last, found[stop - 1])
@@ -329,7 +336,8 @@ LABEL = regex.compile(
 LIST = regex.compile(r"(?:[^,.;:]{1,24},\s+)*[^,.;:]{1,24},?\s(?:and|or)\s[^,.;:]{1,24}(?:[,.;:]|$)")
 LINKED = regex.compile(r"[,;:]\s|\s(?:and|but|so)\s")
 DATED_END = regex.compile(
-    rf"\s(?:on|in|at)\s(?:the\s)?(?P<when>(?:\w+\s){{0,2}}(?:{'|'.join(sorted(DAYS))})s?(?:\sof every month)?)$",
+    r"\s(?P<when>at the end of (?:\p{Lu}\p{L}+|(?:this|next) \p{L}+))$"
+    rf"|\s(?:on|in|at)\s(?:the\s)?(?P<when>(?:\w+\s){{0,2}}(?:{'|'.join(sorted(DAYS))})s?(?:\sof every month)?)$",
     regex.I,
 )
 # What speaks to a single reader changes its tone with its words.
@@ -348,7 +356,10 @@ DONE = regex.compile(
     r"(?:is|are|was|were|(?:has|have) been) (?P<done>(?!pleased|excited|delighted|thrilled|honou?red|proud|need)"
     r"\p{L}{3,}ed\b.+)$"
 )
-ONLY_WHEN = regex.compile(rf"(?:(?:on|this|next|every) )?(?:{'|'.join(sorted(DAYS))}|weekend)s?(?: (?:morning|afternoon|evening|night))?\W*$", regex.I)
+ONLY_WHEN = regex.compile(
+    rf"(?:(?:on|this|next|every) )?(?:{'|'.join(sorted(DAYS))}|weekend)s?(?: (?:morning|afternoon|evening|night))?\W*$",
+    regex.I,
+)
 LIMITED = regex.compile(r"(?:not|only|but not|except|unless|if|until|till|cash only)\b", regex.IGNORECASE)
 OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|available|complimentary)\b", regex.I)
 TYPO = regex.compile(r"\b(?:cant|dont|wont|didnt|doesnt|isnt|wifi no)\b|_{2,}|^\W*$", regex.I)

@@ -22,8 +22,18 @@ from pipelines.english_statements import (
     keywords_only,
     verb_at,
 )
-from pipelines.english_wording import HARD, MAX_COUNTED, MIN_WORDS, Entities, fits, lowered, restored, reworded, sentences
-from pipelines.english_words import WORDS, is_noun, kind_of, singular, tag
+from pipelines.english_wording import (
+    HARD,
+    MAX_COUNTED,
+    MIN_WORDS,
+    Entities,
+    fits,
+    lowered,
+    restored,
+    reworded,
+    sentences,
+)
+from pipelines.english_words import WORDS, is_noun, kind_of, plural_of, singular, tag
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized, without_entities
 
@@ -40,6 +50,7 @@ def question(query: str, entities: Entities) -> str | None:
         text = WHAT_PEOPLE.sub(r"what do people \1", restored(bare))
         forms = [text, JOINED.sub(r"? \1", text), ADVERB.sub("", text), WHAT_IS.sub("", ADVERB.sub("", text))]
         forms += [FRONT.sub(lambda match: f"{match[2]}: {lowered(match[1])}", text), MET.sub("", text)]
+        forms += [ELSE.sub(lambda match: f"who else {plural_of(match[1].lower())}", text)]
         forms += [CHOICE.sub(r"\1 or \2", text), CHOOSE.sub("", text), *_paused(text)]
         for form in forms:
             if " " in form and fits(form, query, entities) and not TYPO.search(form) and not CODE.search(form):
@@ -115,6 +126,7 @@ def _forms(text: str, query: str, entities: Entities) -> Iterator[str]:
         shape = f"{named[0]}: {named['rest']}" if named and not EVENT.match(f"a {named['rest']}") else _parted(shape)
     yield shape
     yield from reworded(shape, query, entities)
+    yield FRONT.sub(lambda match: f"{capitalized(match[2])}: {lowered(match[1])}", shape)
     yield POLL.sub(r"\1: \2 \4 \3 \5?", shape)
     yield ABOUT.sub(": ", shape, count=1)
     yield ADVERB.sub("", shape)
@@ -156,7 +168,9 @@ def headline(query: str, entities: Entities, *, asked: bool) -> str | None:
             spans, does = list(WORD.finditer(part)), roles(tokens)
             for start, token in enumerate(tokens):
                 own = token.lower in {"our", "my"}
-                opens = token.breaks and not (asked and own) and does[start] != "p" and token.lower not in {"every", "each"}
+                opens = (
+                    token.breaks and not (asked and own) and does[start] != "p" and token.lower not in {"every", "each"}
+                )
                 denied = any(is_negation(word.lower) for word in tokens[:start]) or is_negation(token.lower)
                 if denied or not (opens or (own and not asked) or (asked and does[start] in {"a", "n"} and start)):
                     continue
@@ -164,7 +178,8 @@ def headline(query: str, entities: Entities, *, asked: bool) -> str | None:
                 text = part[spans[start].start() : spans[end - 1].end()] if end else ""
                 if end and (not asked or kind_of(tokens[end - 1].text, name=tokens[end - 1].capital) in MANY):
                     text = ARTICLE.sub("", text)
-                    if " " in text and fits(text, query, entities) and not TYPO.search(text):
+                    alone = text.strip() == part.strip() and part != sentence and does[0] == "n"
+                    if (" " in text or alone) and fits(text, query, entities) and not TYPO.search(text):
                         found.append((text.count(" ") + 3 * own - place, text))
     return capitalized(restored(max(found)[1])) if found else None
 
@@ -178,10 +193,19 @@ def _phrase_end(tokens: Sequence[Token], does: Sequence[Role], start: int) -> in
         if starts or (at > start and token.breaks) or does[at] == "x" or token.lower in WORDS["pronouns"]:
             break
         after = tokens[at + 1] if at + 1 < len(tokens) and not tokens[at + 1].breaks else None
-        acts = tag(token.lower) in {"VB", "VBP", "VBZ"} or not (token.capital or is_noun(token.lower))
+        acts = (
+            tag(token.lower) in {"VB", "VBP", "VBZ"}
+            or token.lower in WORDS["finite_here"]
+            or not (token.capital or is_noun(token.lower))
+        )
         strong = not acts and (at > start + 2 or token.lower not in LABELS)
         modified = after is not None and does[at + 1] == "a" and "n" in does[at + 2 : at + 4]
-        goes_on = after is not None and (modified or does[at + 1] == "n" or after.lower == "of" or after.lower in STRANDED)
+        goes_on = after is not None and (
+            modified
+            or (does[at + 1] == "n" and after.lower not in WORDS["finite_here"])
+            or after.lower == "of"
+            or after.lower in STRANDED
+        )
         if does[at] == "n" and strong and not goes_on and not DAY.search(token.lower):
             end = at + 1
     return end
@@ -209,7 +233,13 @@ def _parted(text: str) -> str:
         adjective = (tag(lower).startswith("JJ") and lower not in NO_OPENER and place > 1) or lower == "under"
         noun_before = tag(previous).startswith("NN") and tag(previous) != "NNP"
         plural = noun_before and singular(previous) is not None and previous not in WORDS["modifying_plurals"]
-        plural = plural and bool(tail) and tag(words[-1].lower()) not in {"VB", "VBP"} and tag(lower)[:2] != "VB" and lower not in NO_OPENER
+        plural = (
+            plural
+            and bool(tail)
+            and tag(words[-1].lower()) not in {"VB", "VBP"}
+            and tag(lower)[:2] != "VB"
+            and lower not in NO_OPENER
+        )
         place_name = place == len(words) - 1 and word[0].isupper() and noun_before and not previous.isdigit()
         if (after_label or dated or place_name or (adjective and noun_before) or plural) and not HARD.match(before):
             mark = "," if marks or dated or place_name else ":"
@@ -257,7 +287,8 @@ LINKING = regex.compile(
     regex.IGNORECASE,
 )
 CHOICE = regex.compile(
-    r"^(?:are you|do you (?:like|prefer)|would you choose|would you rather be) (?:more )?(?:an? )?(.+) or (?:an? )?(.+)$", regex.I
+    r"^(?:are you|do you (?:like|prefer)|would you choose|would you rather be) (?:more )?(?:an? )?(.+) or (?:an? )?(.+)$",
+    regex.I,
 )
 # "Which should we bring back: plum, pear or apple?"
 CHOOSE = regex.compile(r"^[^:]+: (?=[^:]+ or [^:]+$)")
@@ -266,12 +297,16 @@ OWN = regex.compile(r"\b(?:we|i|my|our|you)\b", regex.IGNORECASE)
 KNOWN = regex.compile(r"^(do you know) (?=(?:where|why|how|what|who|when)\b)", regex.IGNORECASE)
 # A verb that needs the place after its object: "taking your cat on a train".
 NEEDS = regex.compile(
-    r"\b(?:tak(?:e|ing)|put(?:ting)?|keep(?:ing)?|bring(?:ing)?|get(?:ting)?|turn(?:ing)?|mov(?:e|ed|ing)|deal(?:ing)?)\b", regex.I
+    r"\b(?:tak(?:e|ing)|put(?:ting)?|keep(?:ing)?|bring(?:ing)?|getting|turn(?:ing)?|mov(?:e|ed|ing)|deal(?:ing)?)\b",
+    regex.I,
 )
-FRONT = regex.compile(rf"^(.+) (?:on )?((?:this|next) \p{{L}}+|(?:{'|'.join(sorted(DAYS))}))$", regex.IGNORECASE)
+FRONT = regex.compile(rf"^(.+?)(?: on)? ((?:this|next) \p{{L}}+|(?:{'|'.join(sorted(DAYS))}))$", regex.IGNORECASE)
 MET = regex.compile(r"^have you (?=(?:met|seen|tried|heard|visited|read|been) )", regex.IGNORECASE)
-WHICH = regex.compile(r"^((?:which|what) (?!is|are|was|has|do|does)\p{L}+)(?= (?:has|is|are|should|makes|was) )", regex.IGNORECASE)
+WHICH = regex.compile(
+    r"^((?:which|what) (?!is|are|was|has|do|does)\p{L}+)(?= (?:has|is|are|should|makes|was) )", regex.IGNORECASE
+)
 YES_OR_NO = regex.compile(r"^(?:is|are|should|can|will|does|do) (?!it |there |anyone |you )", regex.IGNORECASE)
+ELSE = regex.compile(r"^does anyone else (\p{L}+)(?= )", regex.IGNORECASE)
 WHAT_IS = regex.compile(r"^what(?:'s| is| are| was| were) (?=(?:the|your) )", regex.IGNORECASE)
 PAUSE = regex.compile(r" (?=(?:before|after|when|if|during|because) )")
 # What follows starts a sentence of its own.

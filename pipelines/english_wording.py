@@ -180,7 +180,9 @@ KINDS = {
     "opinion": regex.compile(
         r"\b(?:hot take|unpopular opinion|honest thoughts|debate|still matters?|arguing)\b", regex.I
     ),
-    "story": regex.compile(r"^(?:so |today )?i (?!'m|am|make|sell|teach|have a)(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
+    "story": regex.compile(
+        r"^(?:so |today )?i (?!'m|am|make|sell|teach|have a)(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I
+    ),
     "offer": regex.compile(
         r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
         r"|restock|refurbished)\b|[$£€]\d",

@@ -239,7 +239,10 @@ def test_a_list_of_keywords_and_a_title_are_used_whole_in_their_order(query: str
         ("What are you reading?", "What are you reading?"),
         ("tabs or spaces and why are you wrong?", "Tabs or spaces? Why are you wrong?"),
         ("Should we answer a bad review in public or by message?", None),
-        ("Do you know where your coffee beans come from?", "Do you know, by the way, where your coffee beans come from?"),
+        (
+            "Do you know where your coffee beans come from?",
+            "Do you know, by the way, where your coffee beans come from?",
+        ),
         ("what do you wish you'd known before your first baby?", None),
         (
             "What should parents know before choosing a secondary school?",
@@ -247,13 +250,15 @@ def test_a_list_of_keywords_and_a_title_are_used_whole_in_their_order(query: str
         ),
         ("Are you a morning runner or an evening runner?", "Morning runner or evening runner?"),
         ("Which loaf should we bring back this winter?", "This winter: which loaf should we bring back?"),
-        ("What was the first concert you ever went to?", "The first concert you went to?"),
+        ("What was the first concert you ever went to?", "What was the first concert you went to?"),
         ("Is the four day week coming to restaurants?", "Is the four day week, honestly, coming to restaurants?"),
         ("what people actually keep in their gym bag", "What do people keep in their gym bag?"),
         ("We sell shoes.", None),
     ],
 )
-def test_the_authors_question_is_asked_as_it_is_or_left_out_where_it_cannot_be_turned_safely(query: str, question: str | None) -> None:
+def test_the_authors_question_is_asked_as_it_is_or_left_out_where_it_cannot_be_turned_safely(
+    query: str, question: str | None
+) -> None:
     assert filled(query).get("question") == question
 
 
@@ -276,7 +281,7 @@ def test_an_opinion_can_be_asked_as_a_question(query: str, wonder: str | None) -
         "Our food bank is low on tinned fruit, long life milk and cereal.",
         "Our website will be down for maintenance tonight from 11pm to 2am.",
         "Can't decide between oat and almond? Our barista can.",
-        "Oats, peas and lettuce: much better for them.",
+        "Please do not feed the ducks bread. Oats, peas and lettuce are much better for them.",
         "Away from home. What a night.",
         "Why we moved our whole team to a four day week",
         "{{7*7}} ${7*7}",
@@ -293,7 +298,7 @@ def test_what_says_too_little_or_something_else_when_cut_is_no_fact(query: str) 
         ("Our food bank is low on tinned fruit, long life milk and cereal.", "Our food bank."),
         ("<script>alert(1)</script> New running shoes", "New running shoes."),
         ("Sign ups for our autumn half marathon open on Monday", "Our autumn half marathon."),
-        ("Every recipe burns.", None),
+        ("They burned it.", None),
     ],
 )
 def test_a_noun_phrase_as_it_is_written_is_the_last_resort(query: str, title: str | None) -> None:
