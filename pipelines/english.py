@@ -101,7 +101,8 @@ def _named(brief: Brief, filled: dict[str, str]) -> dict[str, str]:
     """Return a headline where the brief states nothing that could be said again."""
     query = brief.query[:MAX_READ_CHARACTERS]
     asked = query.rstrip().endswith("?") or bool(ASKS.match(query))
-    named = None if "action" in filled else headline(query, brief.entities, asked=asked)
+    silent = "action" in filled or kind_of_message(query) == "notice" or query.lower().startswith("did you")
+    named = None if silent else headline(query, brief.entities, asked=asked)
     if named is None or PRIVATE.search(named):
         return {}
     return {"matter": named} if asked else {"title": finished(named)}
@@ -267,7 +268,7 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     if asked:
         filled["question"] = asked
         if ":" not in asked:
-            filled["question_line"] = asked
+            filled["question_line"] = lowered(asked)
     if kind == "opinion" and (wonder := wondering(query, entities)):
         filled["wonder"] = wonder
     titled = len(said) == 1 and not has_verb(said[0])

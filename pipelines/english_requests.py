@@ -21,7 +21,8 @@ ORDER = regex.compile(
     r"^\s*(?:(?:please|can you|could you|i want to|i need to|we want to|we need to|help (?:me|us)(?: to)?) )*"
     rf"(?:(?:write|make|create|draft|give me|need|want) {_POST} (?:about|on|for|announcing|promoting|to announce)"
     r"|(?:tweets?|post|write) (?:about|on)(?! the )|tweets? about"
-    r"|(?:please |(?:can|could) you )?(?:help (?:me|us) )?(?:promote|advertise)(?= (?:my|our|a) )|announce(?= (?:the|our|my) ))"
+    r"|(?:please |(?:can|could) you )?(?:help (?:me|us) )?(?:promote|advertise)(?= (?:my|our|a) )"
+    r"|announce(?= (?:the|our|my) ))"
     r"\s+",
     regex.IGNORECASE,
 )

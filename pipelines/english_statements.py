@@ -155,38 +155,6 @@ def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
     yield from (form for form in forms if fits(form.replace(ASIDE, "by the way"), query, entities))
 
 
-def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
-    """Yield a statement in another order, or with an aside in it."""
-    tokens = words_of(text)
-    found, spans = roles(tokens), list(WORD.finditer(text))
-    verb = verb_at(tokens, found)
-    if (
-        verb is None
-        or LINKED.search(text)
-        or tokens[0].lower.endswith("ing")
-        or {token.lower for token in tokens} & {"he", "she", "they", "it"}
-    ):
-        return
-    forms = []
-    if dated := DATED_END.search(text):
-        forms.append(f"{capitalized(dated['when'])}: {lowered(text[: dated.start()])}")
-    verb -= tag(tokens[verb - 1].lower).startswith("RB")
-    subject = {token.lower for token in tokens[:verb]}
-    if any(
-        at and token.lower in OWNERS and tokens[at - 1].lower not in WORDS["prepositions"]
-        for at, token in enumerate(tokens[:verb])
-    ):
-        return
-    if (
-        verb > 1
-        and found[0] in {"d", "n", "a"}
-        and (found[verb - 1] == "n" or HARD.fullmatch(tokens[verb - 1].text) or tokens[verb - 1].capital)
-        and not subject & (QUESTION_WORDS | {"that"})
-    ):
-        forms.append(f"{text[: spans[verb - 1].end()]}, {ASIDE}, {text[spans[verb].start() :]}")
-    yield from (form for form in forms if fits(form.replace(ASIDE, "by the way"), query, entities))
-
-
 def _opens(tokens: Sequence[Token], *, follows: bool) -> bool:
     """Whether nothing at the beginning leans on what came before."""
     first, second = tokens[0].lower, tokens[1].lower
@@ -262,18 +230,18 @@ def _may_stop(clause: Clause, stop: int) -> bool:
     marked = bool(MARK.search(gap))
     if (verb is not None and verb >= stop and not call) or _leaves_out(gap, rest, following, marked=marked):
         return False
-    if (verb is not None or call) and CONDITION.search(rest):
+    clausal = rest if marked else CLAUSE_END.split(rest, maxsplit=1)[0]
+    said = verb is not None or call
+    weak = (WORDS["weak_heads"] - WORDS["whole_heads"]) | WORDS["open_ended"]
+    if last in weak or (said and CONDITION.search(clausal)):
         return False
-    if last in (WORDS["weak_heads"] - WORDS["whole_heads"]) | WORDS["open_ended"]:
-        return False
-    if last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
+    labelled = not said and gap.startswith(":") and stop <= MIN_WORDS
+    if labelled or (last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}):
         return False
     ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital
     # "the national final" ends with a noun, "is low" does not.
     modified = found[stop - 2] in {"d", "a", "q"} and stop - 2 != verb
     ends = ends or (found[stop - 1] in {"a", "x"} and is_known_noun(last) and (marked or modified))
-    if verb is None and not call and gap.startswith(":") and stop <= MIN_WORDS:
-        return False
     state = verb is not None and stop - 1 > verb and _is_state(last, found[stop - 1])
     if marked or _links(rest, following) or (state and following == "after"):
         return (ends and (verb is not None or stop > MIN_FRAGMENT)) or state or last in OBJECTS
@@ -328,8 +296,9 @@ PARTICLES = frozenset({"down", "back", "again", "here", "out"})
 SIGN = regex.compile(r"[%)\"'\u201d]*")
 BORDER = regex.compile(r"(?:[,;]|\s[\u2013\u2014-])\s+(?:(?:and|but)\s+)?|:\s+|\s(?:and|but)\s+")
 LABEL = regex.compile(
-    r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|new on the menu|hot take|unpopular opinion|job opening"
-    r"|reminder that|please note that|just a reminder that|good news|we regret to inform [\w ]+ that"
+    r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|new on the menu|hot take|unpopular opinion"
+    r"|job opening|reminder that|please note that|just a reminder that|good news"
+    r"|we regret to (?:inform|announce)(?: [\w ]+)? that|we(?: are|'re) \w+ to (?:announce|share) that"
     r"|[\w ]+ is pleased to announce that|so (?=i )|tip)(?::|,)?\s+(?=\S)",
     regex.IGNORECASE,
 )
@@ -344,7 +313,8 @@ DATED_END = regex.compile(
 LIMITS = regex.compile(r"\b(?:not?|never|only|until|till|unless|if|except|without|than|instead|n't|\w+n't)\b", regex.I)
 # What is true only with what it costs, when it is, or on a condition.
 CONDITION = regex.compile(
-    rf"[$£€]\s?\d|\d\s?(?:%|[ap]\.?m\b|[€£])|\b(?:{'|'.join(sorted(DAYS))})s?\b|\b(?:today|tonight|tomorrow|until|till|if"
+    rf"[$£€]\s?\d|\d\s?(?:%|[ap]\.?m\b|[€£])|\b(?:{'|'.join(sorted(DAYS))})s?\b"
+    r"|\b(?:today|tonight|tomorrow|until|till|if"
     r"|unless|only|without|instead|may|march)\b",
     regex.IGNORECASE,
 )

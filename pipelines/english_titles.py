@@ -17,6 +17,7 @@ from pipelines.english_statements import (
     GLUE,
     LABEL,
     LINKS,
+    ONLY_WHEN,
     SUBJECTS,
     TYPO,
     keywords_only,
@@ -98,7 +99,7 @@ def title(query: str, entities: Entities) -> str | None:
     if not _is_title(whole[0], tokens, bare=bare):
         return None
     for form in _forms(text, query, entities):
-        if fits(form, query, entities) and not TYPO.search(form):
+        if fits(form, query, entities) and not TYPO.search(form) and not ONLY_WHEN.match(form):
             return capitalized(form)
     if bare and (named := EVENT.match(restored(text))):
         return capitalized(named[0])
@@ -149,7 +150,9 @@ def _beginnings(text: str, query: str, entities: Entities) -> Iterator[str]:
         noun = found[stop - 1] == "n" and not weak
         enough = stop > 2 or (listed and found[0] == "n")  # "gift cards" says too little alone
         ends = tokens[stop].lower in stops or listed
-        needed = not listed and (tokens[0].lower in {"why", "how", "what"} or NEEDS.search(part))
+        aim = tokens[stop].lower == "to" and stop + 1 < len(tokens) and found[stop + 1] == "x"
+        clausal = tokens[0].lower in {"why", "how", "what"} and not aim
+        needed = (not listed and (clausal or NEEDS.search(part))) or ONLY_WHEN.match(part)
         if noun and enough and ends and not needed and not FIRM.search(text[spans[stop].start() :]):
             forms = (part, *reworded(part, query, entities))
             yield from (capitalized(restored(form)) for form in forms if fits(form, query, entities))
@@ -287,10 +290,11 @@ LINKING = regex.compile(
     regex.IGNORECASE,
 )
 CHOICE = regex.compile(
-    r"^(?:are you|do you (?:like|prefer)|would you choose|would you rather be) (?:more )?(?:an? )?(.+) or (?:an? )?(.+)$",
+    r"^(?:are you|do you (?:like|prefer)|would you choose|would you rather be)"
+    r" (?:more )?(?:an? )?(.+) or (?:an? )?(.+)$",
     regex.I,
 )
-# "Which should we bring back: plum, pear or apple?"
+# What one may choose from, after the question which it is.
 CHOOSE = regex.compile(r"^[^:]+: (?=[^:]+ or [^:]+$)")
 VIEWED = regex.compile(r"(?:what|which|who|how|when)?\b[^,]*\bshould\b", regex.IGNORECASE)
 OWN = regex.compile(r"\b(?:we|i|my|our|you)\b", regex.IGNORECASE)

@@ -145,8 +145,8 @@ SWAPS = [
 ]  # fmt: skip
 # What an event has and a mention of one has not.
 DATED = regex.compile(
-    rf"\b(?:{'|'.join(sorted(DAYS))}|march|may|today|tonight|tomorrow|weekend|next (?:week|month)|join|come|tickets|doors"
-    r"|registration|sign up|\d{1,2}(?::\d\d)? ?[ap]m)\b",
+    rf"\b(?:{'|'.join(sorted(DAYS))}|march|may|today|tonight|tomorrow|weekend|next (?:week|month)"
+    r"|join|come|tickets|doors|registration|sign up|\d{1,2}(?::\d\d)? ?[ap]m)\b",
     regex.IGNORECASE,
 )
 ADDRESSED = regex.compile(r"[\"\u201c]")
@@ -156,6 +156,9 @@ ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
 
 
 KINDS = {
+    "cheer": regex.compile(
+        r"^(?:happy|congrat\w*|good (?:morning|evening)|welcome|so proud|proud|merry)\b(?! to\b)", regex.I
+    ),
     "lost": regex.compile(r"^(?:found|lost)\b|\blost property\b", regex.I),
     "vacancy": regex.compile(
         r"\b(?:hiring|vacancy|job opening|job 4|developer job|is looking for an?|looking for \d+"
@@ -163,8 +166,8 @@ KINDS = {
         regex.I,
     ),
     "notice": regex.compile(
-        r"\b(?:closures?|cancel\w+|postponed|road closed|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)"
-        r"|not working"
+        r"\b(?:closures?|cancel\w+|postponed|road closed|not open|outage|delays?|delayed|maintenance"
+        r"|power (?:failure|cut)|not working"
         r"|(?:is|are) (?:down|closed)|(?:been|is) moved|refund|not ship|apology|apologi[sz]e"
         r"|reminded|not available|heads up|please note"
         r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous"
@@ -184,7 +187,7 @@ KINDS = {
         r"^(?:so |today )?i (?!'m|am|make|sell|teach|have a)(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I
     ),
     "offer": regex.compile(
-        r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
+        r"\d% (?:off|below)|\b(?:(?<!drop )off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
         r"|restock|refurbished)\b|[$£€]\d",
         regex.I,
     ),

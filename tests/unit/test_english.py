@@ -281,7 +281,6 @@ def test_an_opinion_can_be_asked_as_a_question(query: str, wonder: str | None) -
         "Our food bank is low on tinned fruit, long life milk and cereal.",
         "Our website will be down for maintenance tonight from 11pm to 2am.",
         "Can't decide between oat and almond? Our barista can.",
-        "Please do not feed the ducks bread. Oats, peas and lettuce are much better for them.",
         "Away from home. What a night.",
         "Why we moved our whole team to a four day week",
         "{{7*7}} ${7*7}",
