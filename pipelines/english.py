@@ -101,7 +101,7 @@ def _named(brief: Brief, filled: dict[str, str]) -> dict[str, str]:
     """Return a headline where the brief states nothing that could be said again."""
     query = brief.query[:MAX_READ_CHARACTERS]
     asked = query.rstrip().endswith("?") or bool(ASKS.match(query))
-    silent = "action" in filled or kind_of_message(query) == "notice" or query.lower().startswith("did you")
+    silent = "action" in filled or CHANGED.search(query) or query.lower().startswith("did you")
     named = None if silent else headline(query, brief.entities, asked=asked)
     if named is None or PRIVATE.search(named):
         return {}
@@ -306,5 +306,7 @@ PRIVATE = regex.compile(
     r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b",
     regex.I,
 )
+# A headline alone would hide that something does not take place.
+CHANGED = regex.compile(r"\b(?:cancel\w*|postpon\w+|clos(?:e|es|ed|ing)|delay\w*|moved|limited|down)\b", regex.I)
 FIRST_SINGULAR = regex.compile(r"\b(?:I|I'm|[Mm]y|me)\b")
 FIRST_PLURAL = regex.compile(r"\b(?:we|our|us|we're)\b", regex.IGNORECASE)

@@ -299,7 +299,8 @@ LABEL = regex.compile(
     r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|new on the menu|hot take|unpopular opinion"
     r"|job opening|reminder that|please note that|just a reminder that|good news"
     r"|we regret to (?:inform|announce)(?: [\w ]+)? that|we(?: are|'re) \w+ to (?:announce|share) that"
-    r"|[\w ]+ is pleased to announce that|so (?=i )|tip)(?::|,)?\s+(?=\S)",
+    r"|[\w ]+ is pleased to announce that|so (?=i )|tip"
+    r"|due to (?!the |our )[\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
     regex.IGNORECASE,
 )
 LIST = regex.compile(r"(?:[^,.;:]{1,24},\s+)*[^,.;:]{1,24},?\s(?:and|or)\s[^,.;:]{1,24}(?:[,.;:]|$)")
