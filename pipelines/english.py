@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
+from pipelines.english_headlines import headline
 from pipelines.english_phrases import NounPhrase, Token, noun_phrases, words_of
 from pipelines.english_requests import subject_of
 from pipelines.english_sentences import (
@@ -22,7 +23,7 @@ from pipelines.english_sentences import (
     moment_of,
 )
 from pipelines.english_statements import ASIDE, ASKS, has_verb, is_call, statements
-from pipelines.english_titles import HOW_TO, headline, question, title, wondering
+from pipelines.english_titles import HOW_TO, question, title, wondering
 from pipelines.english_wording import KINDS, finished, is_product, is_weak, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, article, plural_of, singular, tag
 from pipelines.facts import invents

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
-from pipelines.english_phrases import WORD, Role, Token, roles, words_of
-from pipelines.english_sentences import SENTENCE, is_negation
+from pipelines.english_headlines import phrase_end
+from pipelines.english_phrases import WORD, Token, roles, words_of
+from pipelines.english_sentences import is_negation
 from pipelines.english_statements import (
     ASKS,
     CODE,
@@ -25,7 +26,6 @@ from pipelines.english_statements import (
 )
 from pipelines.english_wording import (
     HARD,
-    MAX_COUNTED,
     MIN_WORDS,
     Entities,
     fits,
@@ -34,9 +34,9 @@ from pipelines.english_wording import (
     reworded,
     sentences,
 )
-from pipelines.english_words import WORDS, is_noun, kind_of, plural_of, singular, tag
+from pipelines.english_words import WORDS, plural_of, singular, tag
 from pipelines.facts import DAYS
-from pipelines.phrases import EDGES, capitalized, without_entities
+from pipelines.phrases import EDGES, capitalized
 
 
 def question(query: str, entities: Entities) -> str | None:
@@ -70,7 +70,7 @@ def _paused(text: str) -> Iterator[str]:
         yield from (f"{text[: at.start()]}, in your view,{text[at.start() :]}" for at in PAUSE.finditer(text))
     if YES_OR_NO.match(text) and not OWN.search(text):
         tokens, spans = words_of(text), list(WORD.finditer(text))
-        end = _phrase_end(tokens, roles(tokens), 1)
+        end = phrase_end(tokens, roles(tokens), 1)
         if end and end < len(tokens) and tokens[end].lower not in WORDS["prepositions"]:
             yield f"{text[: spans[end - 1].end()]}, honestly,{text[spans[end - 1].end() :]}"
 
@@ -158,62 +158,6 @@ def _beginnings(text: str, query: str, entities: Entities) -> Iterator[str]:
             yield from (capitalized(restored(form)) for form in forms if fits(form, query, entities))
 
 
-def headline(query: str, entities: Entities, *, asked: bool) -> str | None:
-    """Return a noun phrase of a query, as it is written, that can stand alone; None where none surely can.
-
-    It opens a clause or is the author's own ("our autumn half marathon"); what is `asked` is about several or about
-    something that is not counted ("small museums"). No part of a text that looks like code is read.
-    """
-    found: list[tuple[int, str]] = []
-    for place, sentence in enumerate(SENTENCE.split(without_entities(query, entities, NO_PROSE, "\n"))):
-        for part in CODED.split(sentence) if CODE.search(sentence) else [sentence]:
-            tokens = words_of(part)
-            spans, does = list(WORD.finditer(part)), roles(tokens)
-            for start, token in enumerate(tokens):
-                own = token.lower in {"our", "my"}
-                opens = (
-                    token.breaks and not (asked and own) and does[start] != "p" and token.lower not in {"every", "each"}
-                )
-                denied = any(is_negation(word.lower) for word in tokens[:start]) or is_negation(token.lower)
-                if denied or not (opens or (own and not asked) or (asked and does[start] in {"a", "n"} and start)):
-                    continue
-                end = _phrase_end(tokens, does, start)
-                text = part[spans[start].start() : spans[end - 1].end()] if end else ""
-                if end and (not asked or kind_of(tokens[end - 1].text, name=tokens[end - 1].capital) in MANY):
-                    text = ARTICLE.sub("", text)
-                    alone = text.strip() == part.strip() and part != sentence and does[0] == "n"
-                    if (" " in text or alone) and fits(text, query, entities) and not TYPO.search(text):
-                        found.append((text.count(" ") + 3 * own - place, text))
-    return capitalized(restored(max(found)[1])) if found else None
-
-
-def _phrase_end(tokens: Sequence[Token], does: Sequence[Role], start: int) -> int | None:
-    """Return where the longest noun phrase from here ends that could stand alone."""
-    end = None
-    for at in range(start, min(start + MAX_COUNTED + 1, len(tokens))):
-        token = tokens[at]
-        starts = at > start and does[at] == "d" and does[at - 1] != "p"
-        if starts or (at > start and token.breaks) or does[at] == "x" or token.lower in WORDS["pronouns"]:
-            break
-        after = tokens[at + 1] if at + 1 < len(tokens) and not tokens[at + 1].breaks else None
-        acts = (
-            tag(token.lower) in {"VB", "VBP", "VBZ"}
-            or token.lower in WORDS["finite_here"]
-            or not (token.capital or is_noun(token.lower))
-        )
-        strong = not acts and (at > start + 2 or token.lower not in LABELS)
-        modified = after is not None and does[at + 1] == "a" and "n" in does[at + 2 : at + 4]
-        goes_on = after is not None and (
-            modified
-            or (does[at + 1] == "n" and after.lower not in WORDS["finite_here"])
-            or after.lower == "of"
-            or after.lower in STRANDED
-        )
-        if does[at] == "n" and strong and not goes_on and not DAY.search(token.lower):
-            end = at + 1
-    return end
-
-
 def _owned(match: regex.Match[str]) -> str:
     if match[1].split(" ")[0].lower().endswith("ing") or NO_LABEL.match(match[1]):
         return match[0]
@@ -258,13 +202,6 @@ EVENT = regex.compile(
     r"|masterclass|tickets|lessons|whitepaper)(?= (?P<rest>\S+(?: \S+)*)$)",
     regex.IGNORECASE,
 )
-CODED = regex.compile(r"[^\p{L}\p{N}' ,\-]+")
-LABELS = WORDS["weak_heads"] | WORDS["contents"] | {"post", "results", "parking", "photos", "winner"}
-MANY = frozenset({"plural", "mass"})
-ARTICLE = regex.compile(r"^(?:the|an?|some|other|these|this) ", regex.IGNORECASE)
-STRANDED = frozenset({"who", "that", "which", "we", "you", "to"})
-DAY = regex.compile(rf"^(?:{'|'.join(sorted(DAYS))}|today|tonight|tomorrow)s?$")
-NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI")
 NO_LABEL = regex.compile(r"(?:an?|the|come|so|happy|proud|good|thanks?|congratulations|welcome)\b", regex.IGNORECASE)
 JOINED = regex.compile(r",? and (?=(?:what|why|how|who|where|when|which)\b)()", regex.IGNORECASE)
 ADVERB = regex.compile(r"\b(?:actually|ever|really|finally|very) ")

@@ -114,9 +114,9 @@ def kind_of_message(query: str) -> str:
 
 
 def is_product(text: str) -> bool:
-    """Whether a text names something that is sold."""
-    words = {token.lower for token in words_of(text)}
-    return bool(WORDS["products"] & (words | {singular(word) or word for word in words}))
+    """Whether a text ends with something that is sold."""
+    last = words_of(text)[-1].lower
+    return bool(WORDS["products"] & {last, singular(last) or last})
 
 
 SWAPS = [
