@@ -22,8 +22,9 @@ from pipelines.english_sentences import (
     is_price,
     moment_of,
 )
-from pipelines.english_statements import ASIDE, ASKS, has_verb, is_call, statements
+from pipelines.english_statements import ASIDE, ASKS, statements
 from pipelines.english_titles import HOW_TO, question, title, wondering
+from pipelines.english_verbs import has_verb, is_call
 from pipelines.english_wording import KINDS, finished, is_product, is_weak, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, article, plural_of, singular, tag
 from pipelines.facts import invents

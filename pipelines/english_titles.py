@@ -19,11 +19,10 @@ from pipelines.english_statements import (
     LABEL,
     LINKS,
     ONLY_WHEN,
-    SUBJECTS,
     TYPO,
     keywords_only,
-    verb_at,
 )
+from pipelines.english_verbs import SUBJECTS, verb_at
 from pipelines.english_wording import (
     HARD,
     MIN_WORDS,
