@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines.english_headlines import headline
+from pipelines.english_kinds import is_event, is_person
 from pipelines.english_phrases import NounPhrase, Token, noun_phrases, words_of
 from pipelines.english_requests import subject_of
 from pipelines.english_sentences import (
@@ -83,7 +84,7 @@ def slots(brief: Brief) -> dict[str, str]:
     if found:
         filled |= _topic_slots(*found)
         phrase = found[0]
-        announced = _is_event(phrase) or phrase.new or phrase.before in WORDS["launches"] or discount
+        announced = is_event(phrase) or phrase.new or phrase.before in WORDS["launches"] or discount
         if announced and (when := moment_of(sentence)):
             filled["when"] = when
     filled |= _sentence_slots(brief, filled.get("topic", ""))
@@ -150,7 +151,7 @@ def _score(phrase: NounPhrase, tokens: tuple[Token, ...], keywords: list[str]) -
     score += 1.2 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
     score -= 0.6 * (phrase.kind == "name" and phrase.before in WORDS["prepositions"])
     score -= 1.5 * (phrase.determiner in {"a", "an"} and len(phrase.core) == 1 and tag(phrase.before) in {"VBD", "VBN"})
-    score -= 0.8 * (_is_person(phrase) and len(phrase.core) == 1)
+    score -= 0.8 * (is_person(phrase) and len(phrase.core) == 1)
     padded = f" {text} "
     ranks = [rank for rank, keyword in enumerate(keywords) if f" {keyword} " in padded]
     ranks += [rank + 1 for rank, keyword in enumerate(keywords) if f" {keyword.rpartition(' ')[2]} " in padded]
@@ -167,7 +168,7 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
     if determiner in DEFINITE:
         filled["the_topic"] = f"{determiner} {full}"
     elif not determiner and (
-        (_is_event(phrase) and kind != "plural") or (kind == "mass" and phrase.tail.startswith("of "))
+        (is_event(phrase) and kind != "plural") or (kind == "mass" and phrase.tail.startswith("of "))
     ):
         filled["the_topic"] = f"the {full}"
     elif not determiner and kind in {"plural", "mass", "name"}:
@@ -177,10 +178,10 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
     elif kind == "count":
         filled["a_topic"] = f"{article(topic)} {topic}"
     filled |= _kind_slots(phrase, filled, determiner, full)
-    if not is_past(sentence) and _is_event(phrase):
+    if not is_past(sentence) and is_event(phrase):
         filled["event"] = filled.get("the_topic", f"the {full}")
     looked_for = HIRING.search(sentence) or (phrase.head == "volunteers" and phrase.start == 0)
-    if looked_for and _is_person(phrase, experts=True) and kind in {"count", "plural"}:
+    if looked_for and is_person(phrase, experts=True) and kind in {"count", "plural"}:
         filled["hiring"] = filled["a_topic"]
     plural = kind == "plural"
     agree = ("are", "have", "were", "they", "them", "these") if plural else ("is", "has", "was", "it", "it", "this")
@@ -192,7 +193,7 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
 
 def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, full: str) -> dict[str, str]:
     """Return the slots for what kind of thing the topic is; `full` is the topic with "new" before it."""
-    topic, kind, person, event = phrase.text, phrase.kind, _is_person(phrase), _is_event(phrase)
+    topic, kind, person, event = phrase.text, phrase.kind, is_person(phrase), is_event(phrase)
     fresh = determiner in {"", "the"} and kind == "count" and FRESH.search(phrase.new)
     named: dict[str, str] = {}
     if kind in {"plural", "mass"}:
@@ -202,7 +203,7 @@ def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, ful
     if determiner in DEFINITE or event or kind == "name":
         named["headline"] = named["about"] = filled.get("the_topic", f"the {full}")
     else:
-        people = person or _is_person(phrase, experts=True)
+        people = person or is_person(phrase, experts=True)
         named["headline"] = full if phrase.new or people else named.get("topics", full)
         if fresh or "topics" in named:
             named["about"] = f"the {full}" if fresh else named["topics"]
@@ -217,7 +218,7 @@ def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, ful
 
 def _typed_slots(phrase: NounPhrase, thing: str | None) -> dict[str, str]:
     """Return {product}, {venue} and the like where the head of the topic is on a list; `thing` is {a_topic}."""
-    if thing is None or _is_event(phrase):
+    if thing is None or is_event(phrase):
         return {}
     heads = {phrase.head, singular(phrase.head) or phrase.head}
     typed = {name: thing for name, words in TYPES.items() if heads & WORDS[words]}
@@ -227,17 +228,6 @@ def _typed_slots(phrase: NounPhrase, thing: str | None) -> dict[str, str]:
     if "product" in typed:
         return typed | {"products": phrase.text}
     return typed | ({"field": thing} if phrase.kind == "mass" else {})
-
-
-def _is_event(phrase: NounPhrase) -> bool:
-    return phrase.head in WORDS["events"] and phrase.kind != "mass"
-
-
-def _is_person(phrase: NounPhrase, *, experts: bool = False) -> bool:
-    """Whether a phrase names somebody, or a trade that one may ask about with `experts`."""
-    words = {word.lower() for word in (phrase.core if phrase.kind == "name" else phrase.core[-1:])}
-    words |= {singular(word) or word for word in words}
-    return bool(words & (WORDS["people"] | WORDS["experts"] if experts else WORDS["people"] - WORDS["experts"]))
 
 
 def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
