@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import regex
 
+from pipelines.english_headlines import headline
+from pipelines.english_kinds import is_event, is_person
 from pipelines.english_phrases import NounPhrase, Token, noun_phrases, words_of
+from pipelines.english_requests import subject_of
 from pipelines.english_sentences import (
     HIRING,
     HOW,
@@ -19,30 +23,31 @@ from pipelines.english_sentences import (
     is_price,
     moment_of,
 )
-from pipelines.english_statements import ASIDE, has_verb, is_call, statements
+from pipelines.english_statements import ASIDE, ASKS, statements
 from pipelines.english_titles import HOW_TO, question, title, wondering
-from pipelines.english_wording import KINDS, finished, is_weak, kind_of_message, lowered, restored
-from pipelines.english_words import WORDS, plural_of, singular, tag
+from pipelines.english_verbs import has_verb, is_call
+from pipelines.english_wording import KINDS, finished, is_product, is_weak, kind_of_message, lowered, restored
+from pipelines.english_words import WORDS, article, plural_of, singular, tag
 from pipelines.facts import invents
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
 
 if TYPE_CHECKING:
     from pipelines.records import Brief
 
-KIND_SLOTS = frozenset(f"{kind}{form}" for kind in (*KINDS, "call", "share") for form in ("", "_line"))
+KIND_SLOTS = frozenset(f"{kind}{form}" for kind in (*KINDS, "call", "share", "title") for form in ("", "_line"))
 SLOTS = COMMON_SLOTS | {
     "topic", "Topic", "the_topic", "The_topic", "a_topic", "A_topic", "is", "has", "was", "it", "them", "this",
     "about", "topics", "headline", "Headline", "known", "ours", "event", "Event", "product", "product_kind", "products",
     "Products", "venue", "content", "group", "group_kind", "expert", "field", "Field", "hiring", "when", "When",
     "action", "their_action", "how", "doing", "Doing", "question", "wonder", "also", "fact", "question_line",
     *KIND_SLOTS,
-    "discount", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
+    "discount", "matter", "own_hashtag", "we", "We", "we_are", "We_are", "us", "our",
 }  # fmt: skip
 # Longer queries are read from their beginning.
 MAX_READ_CHARACTERS = 600
 MAX_TOPIC_CHARACTERS = 60
 FIELDS = frozenset({"field", "venue", "content", "expert"})
-ASKED_ABOUT = FIELDS | {"about", "topics", "headline", "product", "products", "ours"}
+ASKED_ABOUT = FIELDS | {"product_kind", "about", "topics", "headline", "product", "products", "ours"}
 # A longer query is about more than a field of knowledge.
 MAX_FIELD_WORDS = 4
 NO_PROSE = ("URL", "MENTION", "HASHTAG", "CASHTAG", "EMOJI", "MONEY", "PERCENT")
@@ -67,6 +72,7 @@ def slots(brief: Brief) -> dict[str, str]:
     topic is one. {action} is "choose a mattress", {fact} a whole sentence of the query, {when} "on Monday", {discount}
     "20% off", {hiring} who is looked for, {we} "I" where the author is one.
     """
+    brief = replace(brief, query=subject_of(brief.query))
     found = _topic(brief)
     filled = common_slots(brief, " ".join(found[0].core) if found else None)
     sentence = found[1] if found else ""
@@ -78,14 +84,14 @@ def slots(brief: Brief) -> dict[str, str]:
     if found:
         filled |= _topic_slots(*found)
         phrase = found[0]
-        announced = _is_event(phrase) or phrase.new or phrase.before in WORDS["launches"] or discount
+        announced = is_event(phrase) or phrase.new or phrase.before in WORDS["launches"] or discount
         if announced and (when := moment_of(sentence)):
             filled["when"] = when
     filled |= _sentence_slots(brief, filled.get("topic", ""))
     message = {name: text for name, text in _message_slots(brief).items() if not invents(brief.query, text)}
     if message:
         filled = {name: value for name, value in filled.items() if name not in {"how", "doing"}}
-    filled |= message
+    filled |= message or _named(brief, filled)
     filled = {name: value for name, value in filled.items() if name not in _unfit(brief, filled)}
     filled |= I if FIRST_SINGULAR.search(brief.query) and not FIRST_PLURAL.search(brief.query) else WE
     own = next((entity.text for entity in brief.entities if entity.label == "HASHTAG"), None)
@@ -94,9 +100,22 @@ def slots(brief: Brief) -> dict[str, str]:
     return filled | {name[0].upper() + name[1:]: capitalized(filled[name]) for name in CAPITALIZED.intersection(filled)}
 
 
+def _named(brief: Brief, filled: dict[str, str]) -> dict[str, str]:
+    """Return a headline where the brief states nothing that could be said again."""
+    query = brief.query[:MAX_READ_CHARACTERS]
+    asked = query.rstrip().endswith("?") or bool(ASKS.match(query))
+    silent = "action" in filled or CHANGED.search(query) or query.lower().startswith("did you")
+    named = None if silent else headline(query, brief.entities, asked=asked)
+    if named is None or PRIVATE.search(named):
+        return {}
+    return {"matter": named} if asked else {"title": finished(named)}
+
+
 def _unfit(brief: Brief, filled: dict[str, str]) -> frozenset[str]:
     """Return the slots that a topic fills in form, but that nobody would ask strangers about."""
     if PRIVATE.search(filled.get("topic", "")):
+        return ASKED_ABOUT
+    if "action" not in filled and (HOW_TO.match(brief.query) or brief.query.rstrip().endswith("?")):
         return ASKED_ABOUT
     return FIELDS if brief.query.count(" ") > MAX_FIELD_WORDS and "action" not in filled else frozenset()
 
@@ -132,7 +151,7 @@ def _score(phrase: NounPhrase, tokens: tuple[Token, ...], keywords: list[str]) -
     score += 1.2 * (phrase.before in WORDS["launches"]) + 0.2 * bool(phrase.new)
     score -= 0.6 * (phrase.kind == "name" and phrase.before in WORDS["prepositions"])
     score -= 1.5 * (phrase.determiner in {"a", "an"} and len(phrase.core) == 1 and tag(phrase.before) in {"VBD", "VBN"})
-    score -= 0.8 * (_is_person(phrase) and len(phrase.core) == 1)
+    score -= 0.8 * (is_person(phrase) and len(phrase.core) == 1)
     padded = f" {text} "
     ranks = [rank for rank, keyword in enumerate(keywords) if f" {keyword} " in padded]
     ranks += [rank + 1 for rank, keyword in enumerate(keywords) if f" {keyword.rpartition(' ')[2]} " in padded]
@@ -149,7 +168,7 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
     if determiner in DEFINITE:
         filled["the_topic"] = f"{determiner} {full}"
     elif not determiner and (
-        (_is_event(phrase) and kind != "plural") or (kind == "mass" and phrase.tail.startswith("of "))
+        (is_event(phrase) and kind != "plural") or (kind == "mass" and phrase.tail.startswith("of "))
     ):
         filled["the_topic"] = f"the {full}"
     elif not determiner and kind in {"plural", "mass", "name"}:
@@ -159,10 +178,10 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
     elif kind == "count":
         filled["a_topic"] = f"{article(topic)} {topic}"
     filled |= _kind_slots(phrase, filled, determiner, full)
-    if not is_past(sentence) and _is_event(phrase):
+    if not is_past(sentence) and is_event(phrase):
         filled["event"] = filled.get("the_topic", f"the {full}")
     looked_for = HIRING.search(sentence) or (phrase.head == "volunteers" and phrase.start == 0)
-    if looked_for and _is_person(phrase, experts=True) and kind in {"count", "plural"}:
+    if looked_for and is_person(phrase, experts=True) and kind in {"count", "plural"}:
         filled["hiring"] = filled["a_topic"]
     plural = kind == "plural"
     agree = ("are", "have", "were", "they", "them", "these") if plural else ("is", "has", "was", "it", "it", "this")
@@ -174,7 +193,7 @@ def _topic_slots(phrase: NounPhrase, sentence: str) -> dict[str, str]:
 
 def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, full: str) -> dict[str, str]:
     """Return the slots for what kind of thing the topic is; `full` is the topic with "new" before it."""
-    topic, kind, person, event = phrase.text, phrase.kind, _is_person(phrase), _is_event(phrase)
+    topic, kind, person, event = phrase.text, phrase.kind, is_person(phrase), is_event(phrase)
     fresh = determiner in {"", "the"} and kind == "count" and FRESH.search(phrase.new)
     named: dict[str, str] = {}
     if kind in {"plural", "mass"}:
@@ -184,7 +203,7 @@ def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, ful
     if determiner in DEFINITE or event or kind == "name":
         named["headline"] = named["about"] = filled.get("the_topic", f"the {full}")
     else:
-        people = person or _is_person(phrase, experts=True)
+        people = person or is_person(phrase, experts=True)
         named["headline"] = full if phrase.new or people else named.get("topics", full)
         if fresh or "topics" in named:
             named["about"] = f"the {full}" if fresh else named["topics"]
@@ -199,7 +218,7 @@ def _kind_slots(phrase: NounPhrase, filled: dict[str, str], determiner: str, ful
 
 def _typed_slots(phrase: NounPhrase, thing: str | None) -> dict[str, str]:
     """Return {product}, {venue} and the like where the head of the topic is on a list; `thing` is {a_topic}."""
-    if thing is None or _is_event(phrase):
+    if thing is None or is_event(phrase):
         return {}
     heads = {phrase.head, singular(phrase.head) or phrase.head}
     typed = {name: thing for name, words in TYPES.items() if heads & WORDS[words]}
@@ -209,17 +228,6 @@ def _typed_slots(phrase: NounPhrase, thing: str | None) -> dict[str, str]:
     if "product" in typed:
         return typed | {"products": phrase.text}
     return typed | ({"field": thing} if phrase.kind == "mass" else {})
-
-
-def _is_event(phrase: NounPhrase) -> bool:
-    return phrase.head in WORDS["events"] and phrase.kind != "mass"
-
-
-def _is_person(phrase: NounPhrase, *, experts: bool = False) -> bool:
-    """Whether a phrase names somebody, or a trade that one may ask about with `experts`."""
-    words = {word.lower() for word in (phrase.core if phrase.kind == "name" else phrase.core[-1:])}
-    words |= {singular(word) or word for word in words}
-    return bool(words & (WORDS["people"] | WORDS["experts"] if experts else WORDS["people"] - WORDS["experts"]))
 
 
 def _sentence_slots(brief: Brief, topic: str) -> dict[str, str]:
@@ -243,24 +251,27 @@ def _message_slots(brief: Brief) -> dict[str, str]:
     if HOW_TO.match(query):
         return {}
     asked, said = question(query, entities), statements(query, entities)
-    if not said and not asked and (headline := title(query, entities)):
-        asked, said = (headline, []) if headline.endswith("?") else (None, [finished(headline)])
-    kind = kind_of_message(query, brief.objectives)
+    if not said and not asked and (named := title(query, entities)):
+        asked, said = (named, []) if named.endswith("?") else (None, [finished(named)])
+    if asked and said and not query.rstrip().endswith("?"):
+        asked = None  # it leads over to what is said
+    kind = kind_of_message(query)
     filled: dict[str, str] = {}
     if asked:
         filled["question"] = asked
         if ":" not in asked:
-            filled["question_line"] = asked
+            filled["question_line"] = lowered(asked)
     if kind == "opinion" and (wonder := wondering(query, entities)):
         filled["wonder"] = wonder
     titled = len(said) == 1 and not has_verb(said[0])
-    opening = said[0] if titled else next((text for text in said if not is_weak(text)), None)
+    longer = (text for text in said if text.count(" ") > MAX_FIELD_WORDS)
+    opening = said[0] if titled else next((text for text in said if not is_weak(text)), next(longer, None))
     return filled | _fact_slots(brief, opening, said, kind, asked=bool(asked)) if opening else filled
 
 
 def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked: bool) -> dict[str, str]:
     """Return the statement that opens a tweet, by its kind as well where no question stands beside it, and another."""
-    aside = "please note" if kind == "notice" else ASIDES.get(brief.tone, "by the way")
+    aside = "please note" if kind == "notice" else "honestly" if kind == "opinion" else "by the way"
     also = next((text for text in said if text != opening), None)
     filled = {"fact": opening.replace(ASIDE, aside)} | ({"also": also.replace(ASIDE, aside)} if also else {})
     if asked:
@@ -270,32 +281,24 @@ def _fact_slots(brief: Brief, opening: str, said: list[str], kind: str, *, asked
         kind = "share" if SHARES.match(opening) else "call"
     elif kind == "opinion" and not told:
         kind = "share"
+    elif kind in {"news", "story"} and "sales" in brief.objectives and is_product(opening):
+        kind = "offer"
+    elif kind in {"news", "story"} and not told:
+        kind = "title"
     filled[kind] = filled["fact"]
     if ":" not in opening and not (call and kind == "offer"):
-        filled[f"{kind}_line"] = filled["fact"] if told else lowered(filled["fact"])
+        filled[f"{kind}_line"] = lowered(filled["fact"])
     return filled
 
 
-def article(phrase: str) -> str:
-    """Return "a" or "an" by the sound of the first word: an hour, a user, an FAQ, a UX designer, an e-bike."""
-    word = regex.split(r"[ \-]", phrase, maxsplit=1)[0]
-    spelled = len(word) == 1 or (word.isupper() and (len(word) <= 3 or not regex.search("[AEIOU]", word)))
-    if spelled:
-        return "an" if word[0].upper() in "AEFHILMNORSX" else "a"
-    return "an" if AN.match(word.lower()) else "a"
-
-
-# Words that begin with the sound of a vowel.
-AN = regex.compile(
-    r"(?!one\b|once\b|eu|ewe\b)[aeio]|u(?!ni(?![nmd])|s[aeiu]|t[ei]|bi|ra|ro|ku|ke|fo)|hono|hones|hour|heir|herb"
-)
 FRESH = regex.compile(r"^(?:new|brand-new|latest|upcoming|first)\b")
 SHARES = regex.compile(r"(?:show|finish|tell|share|describe|name|complete)\b", regex.I)
-ASIDES = {"witty": "for the record", "formal": "as announced"}
 # What belongs to somebody's life, and is nothing to ask strangers about.
 PRIVATE = regex.compile(
     r"\b(?:dad|mom|mum|mother|father|grand\w+|daughter|son|wife|husband|toddler|baby|office|meetings?|bag|heads?)\b",
     regex.I,
 )
+# A headline alone would hide that something does not take place.
+CHANGED = regex.compile(r"\b(?:cancel\w*|postpon\w+|clos(?:e|es|ed|ing)|delay\w*|moved|limited|down)\b", regex.I)
 FIRST_SINGULAR = regex.compile(r"\b(?:I|I'm|[Mm]y|me)\b")
 FIRST_PLURAL = regex.compile(r"\b(?:we|our|us|we're)\b", regex.IGNORECASE)

@@ -18,7 +18,12 @@ def action_of(sentence: str) -> str | None:
     """
     match = HOW.search(sentence)
     phrase = OWN_WORD.sub("your", edges(match["action"] if match else sentence))
-    if match and phrase.count(" ") >= MAX_WORDS - 1 and (shorter := TRAILING.match(phrase)):
+    if (
+        match
+        and phrase.count(" ") >= MAX_WORDS - 1
+        and (shorter := TRAILING.match(phrase))
+        and not PLACED.match(phrase)
+    ):
         phrase = shorter[1]
     if not 0 < phrase.count(" ") < MAX_WORDS or MARKS.search(phrase):
         return None
@@ -28,7 +33,11 @@ def action_of(sentence: str) -> str | None:
     if any(token.lower in WORDS["first_person"] or is_negation(token.lower) for token in tokens):
         return None
     first, second = tokens[0].lower, tokens[1].lower
-    if not is_verb(first) or first in CLOSED or (not match and tag(first) not in {"VB", "VBP", "NN", "JJ"}):
+    if (
+        not is_verb(first)
+        or (first in CLOSED and not match)
+        or (not match and tag(first) not in {"VB", "VBP", "NN", "JJ"})
+    ):
         return None
     orders = first in WORDS["imperatives"] or (
         (first in WORDS["maybe_imperatives"] or tag(first) == "VB") and second in WORDS["determiners"]
@@ -95,7 +104,7 @@ PAST = regex.compile(
 )
 HOW = regex.compile(
     r"\b(?:how\s+to|how\s+(?:do|can|should|would)\s+(?:i|you|we|people)|(?:ways?|tips?|steps?|guide)\s+(?:for|to)"
-    r"|(?:want|need|trying|learn|time)\s+to)\s+(?P<action>[^.!?:;,|\n]+)",
+    r"|(?:learn)\s+to)\s+(?P<action>[^.!?:;,|\n]+)",
     regex.IGNORECASE,
 )
 HIRING = regex.compile(
@@ -105,6 +114,7 @@ HIRING = regex.compile(
 SENTENCE = regex.compile(r"(?<=[.!?…])\s+|\n+")
 # "clean suede shoes" of "clean suede shoes with stuff you have at home"
 TRAILING = regex.compile(r"(\w+(?: [\w\-]+){1,4}?) (?:with|without|for|in|on|at|from|when|because|if|before) ")
+PLACED = regex.compile(r"(?:get|put|keep|bring|take|turn|move|deal)\b", regex.IGNORECASE)
 OWN_WORD = regex.compile(r"\b(?:my|our)\b", regex.IGNORECASE)
 MARKS = regex.compile(r"[#@$%|{}<>]|://|\.\w")
 # One syllable, one vowel, one consonant: plan, cut, run; and some that are stressed at their end.

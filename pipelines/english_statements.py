@@ -13,6 +13,7 @@ import regex
 
 from pipelines.english_phrases import WORD, Role, Token, roles, words_of
 from pipelines.english_sentences import is_negation
+from pipelines.english_verbs import SUBJECTS, has_verb, is_call, verb_at
 from pipelines.english_wording import (
     HARD,
     MIN_WORDS,
@@ -40,7 +41,13 @@ def statements(query: str, entities: Entities) -> list[str]:
     if keywords_only(query):
         return []
     for place, sentence in enumerate(sentences(query, entities)):
-        if sentence.endswith("?") or sentence[0] in '"\u201c' or '"' in sentence[-3:] or ASKS.match(sentence):
+        if (
+            CODE.search(sentence)
+            or sentence.endswith("?")
+            or sentence[0] in '"\u201c'
+            or '"' in sentence[-3:]
+            or ASKS.match(sentence)
+        ):
             continue
         for rank, text in enumerate(_clauses(sentence, query, entities)):
             value = (
@@ -67,12 +74,6 @@ def _within(text: str, other: str) -> bool:
     return text.rstrip(EDGES).lower() in other.lower() or other.rstrip(EDGES).lower() in text.lower()
 
 
-def has_verb(text: str) -> bool:
-    """Whether a text is a sentence rather than a headline."""
-    tokens = words_of(text)
-    return verb_at(tokens, roles(tokens)) is not None or is_call(tokens)
-
-
 def _clauses(sentence: str, query: str, entities: Entities) -> Iterator[str]:
     """Yield the clauses of a sentence that can stand alone, the leading one first, each as long as it may be."""
     label = LABEL.match(sentence)
@@ -81,21 +82,27 @@ def _clauses(sentence: str, query: str, entities: Entities) -> Iterator[str]:
         return
     starts = [0, *(match.end() for match in BORDER.finditer(sentence))][:MAX_CLAUSES]
     for start in starts:
-        text = _shortened(sentence[start:], query, entities, follows=start > 0)
+        text = _shortened(sentence[start:], query, entities, before=sentence[:start])
         if text:
             yield text
 
 
-def _shortened(text: str, query: str, entities: Entities, *, follows: bool = False) -> str | None:
-    """Return the longest beginning of a text that is a complete clause and may be copied."""
+def _shortened(text: str, query: str, entities: Entities, *, before: str) -> str | None:
+    """Return the longest beginning of a text that is a complete clause and may be copied; `before` stands before it."""
+    follows = bool(before)
     text = text.rstrip(EDGES.replace(")", "").replace('"', "").replace("\u201d", ""))
     tokens = words_of(text)
-    if len(tokens) <= 1 or TYPO.search(text) or not _opens(tokens, follows=follows):
+    if len(tokens) <= 1 or CODE.search(text) or not _opens(tokens, follows=follows):
         return None
     found = roles(tokens)
     clause = Clause(text, tokens, found, list(WORD.finditer(text)), verb_at(tokens, found), is_call(tokens))
     subject = {token.lower for token in tokens[: clause.verb]} if clause.verb is not None else set()
-    if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause)):
+    told = [token.lower for token in tokens]
+    if told[-1] in WORDS["finite"] or "later" in told[:3] or LEANS.intersection(told):
+        return None
+    if clause.verb is None and not clause.call and (told[0] in WORDS["prepositions"] or tag(told[0])[:2] == "RB"):
+        return None
+    if subject & {"he", "she", "they"} or (follows and not _stands_alone(clause, before)):
         return None
     parts = [text]
     for stop in range(len(tokens) - 1, 1, -1):
@@ -104,17 +111,20 @@ def _shortened(text: str, query: str, entities: Entities, *, follows: bool = Fal
         if not unbalanced(part) and _may_stop(clause, stop):
             parts.append(part)
     for form in (form for part in parts for form in (part, *reworded(part, query, entities))):
-        if fits(form, query, entities):
+        if fits(form, query, entities) and not TYPO.search(form) and not ONLY_WHEN.match(form):
             return finished(form)
-    return next((finished(form) for part in parts for form in _broken(part, query, entities)), None)
+    forms = (form for part in parts for form in _broken(part, query, entities))
+    return next((finished(form) for form in forms if not TYPO.search(form)), None)
 
 
-def _stands_alone(clause: Clause) -> bool:
-    """Whether a clause that follows another has its own subject and verb, or is a call."""
-    if any(token.lower in QUESTION_WORDS | {"that"} for token in clause.tokens[: clause.verb]):
-        return False
-    own = clause.found[0] == "d" or clause.tokens[0].lower in SUBJECTS
-    return clause.call or (clause.verb is not None and own)
+def _stands_alone(clause: Clause, before: str) -> bool:
+    """Whether a clause that follows another has its own subject and verb, or is a call; `before` is the other."""
+    if clause.verb is None or any(token.lower in QUESTION_WORDS | {"that"} for token in clause.tokens[: clause.verb]):
+        return clause.call
+    first = clause.tokens[0].lower
+    if ADVERBIAL.match(before) and not has_verb(before):
+        return clause.found[0] in {"d", "n", "a"} or first in SUBJECTS
+    return clause.call or first in OWNERS | SUBJECTS
 
 
 def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
@@ -122,30 +132,21 @@ def _broken(text: str, query: str, entities: Entities) -> Iterator[str]:
     tokens = words_of(text)
     found, spans = roles(tokens), list(WORD.finditer(text))
     verb = verb_at(tokens, found)
-    if (
-        verb is None
-        or LINKED.search(text)
-        or tokens[0].lower.endswith("ing")
-        or {token.lower for token in tokens} & {"he", "she", "they", "it"}
-    ):
+    words = {token.lower for token in tokens}
+    if verb is None or LINKED.search(text) or tokens[0].lower.endswith("ing") or words & {"he", "she", "they", "it"}:
         return
     forms = []
     if dated := DATED_END.search(text):
         forms.append(f"{capitalized(dated['when'])}: {lowered(text[: dated.start()])}")
     verb -= tag(tokens[verb - 1].lower).startswith("RB")
     subject = {token.lower for token in tokens[:verb]}
-    if any(
-        at and token.lower in OWNERS and tokens[at - 1].lower not in WORDS["prepositions"]
-        for at, token in enumerate(tokens[:verb])
-    ):
-        return
-    if (
-        verb > 1
-        and found[0] in {"d", "n", "a"}
-        and (found[verb - 1] == "n" or HARD.fullmatch(tokens[verb - 1].text) or tokens[verb - 1].capital)
-        and not subject & (QUESTION_WORDS | {"that"})
-    ):
-        forms.append(f"{text[: spans[verb - 1].end()]}, {ASIDE}, {text[spans[verb].start() :]}")
+    named = found[verb - 1] == "n" or HARD.fullmatch(tokens[verb - 1].text) or tokens[verb - 1].capital
+    if verb > 1 and found[0] in {"d", "n", "a"} and named and not subject & (QUESTION_WORDS | {"that"} | SUBJECTS):
+        start, rest = text[: spans[verb - 1].end()], text[spans[verb].start() :]
+        if done := DONE.match(rest):
+            forms.append(f"{capitalized(done['done'])}: {lowered(start)}")
+        if not subject & OWNERS or tokens[0].lower in OWNERS:
+            forms.append(f"{start}, {ASIDE}, {rest}")
     yield from (form for form in forms if fits(form.replace(ASIDE, "by the way"), query, entities))
 
 
@@ -161,48 +162,6 @@ def _opens(tokens: Sequence[Token], *, follows: bool) -> bool:
     if first in QUESTION_WORDS or (first.endswith(("'s", "n't")) and first[:-2] in {"it", "he", "she", "that", "what"}):
         return False
     return not (follows and (first in WORDS["prepositions"] or first in WORDS["others"]))
-
-
-def is_call(tokens: Sequence[Token]) -> bool:
-    """Whether a text tells its reader to do something."""
-    at = 1 if tokens[0].lower == "please" and len(tokens) > 1 else 0
-    first = tokens[at].lower
-    after = tokens[at + 1].lower if len(tokens) > at + 1 else ""
-    if first in WORDS["imperatives"] | WORDS["calls"] and first not in {"open", "sign", "book", "call", "land"}:
-        return True
-    return is_verb(first) and first not in WORDS["prepositions"] and after in (WORDS["determiners"] | {"us", "it"})
-
-
-def verb_at(tokens: Sequence[Token], found: Sequence[Role]) -> int | None:
-    """Return where the finite verb stands."""
-    before = ""
-    for at, token in enumerate(tokens):
-        if at and tag(tokens[at - 1].lower)[:2] != "RB":
-            before = tokens[at - 1].lower
-        if (
-            token.lower in WORDS["finite_here"]
-            and before != "to"
-            and (
-                token.lower not in {"open", "land"}
-                or (at > 0 and (at == len(tokens) - 1 or tokens[at + 1].lower in WORDS["prepositions"]))
-            )
-        ) or token.lower.endswith(("'re", "'m", "'ll", "'ve", "n't")):
-            return at
-        if at and (before in SUBJECTS or found[at] == "x") and before not in WORDS["prepositions"] | {"to", "and"}:
-            form = tag(token.lower)
-            after = tokens[at + 1].lower if at + 1 < len(tokens) else ""
-            if (
-                form in {"VBN", "VBD"}
-                and token.lower.endswith("ed")
-                and after in WORDS["prepositions"]
-                and before not in SUBJECTS
-            ):
-                continue
-            if form in {"VB", "VBP", "VBZ", "VBD"} or (form == "VBN" and token.lower.endswith("ed")):
-                return at
-            if before in SUBJECTS and is_verb(token.lower) and form[:2] != "RB":
-                return at
-    return None
 
 
 class Clause(NamedTuple):
@@ -224,17 +183,23 @@ def _may_stop(clause: Clause, stop: int) -> bool:
     marked = bool(MARK.search(gap))
     if (verb is not None and verb >= stop and not call) or _leaves_out(gap, rest, following, marked=marked):
         return False
-    if last in (WORDS["weak_heads"] - WORDS["whole_heads"]) | WORDS["open_ended"]:
+    clausal = rest if marked else CLAUSE_END.split(rest, maxsplit=1)[0]
+    said = verb is not None or call
+    weak = (WORDS["weak_heads"] - WORDS["whole_heads"]) | WORDS["open_ended"]
+    if last in weak or (said and CONDITION.search(clausal)):
         return False
-    if last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}:
+    labelled = not said and gap.startswith(":") and stop <= MIN_WORDS
+    if labelled or (last not in PARTICLES and tag(last) in {"DT", "IN", "PRP$", "TO", "CC"}):
         return False
-    cuttable = following in WORDS["cuttable"]
-    known = found[stop - 1] == "a" and cuttable and is_known_noun(last)
-    ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital or known
+    ends = found[stop - 1] == "n" or bool(HARD.fullmatch(spans[stop - 1][0])) or tokens[stop - 1].capital
+    # "the national final" ends with a noun, "is low" does not.
+    modified = found[stop - 2] in {"d", "a", "q"} and stop - 2 != verb
+    ends = ends or (found[stop - 1] in {"a", "x"} and is_known_noun(last) and (marked or modified))
     state = verb is not None and stop - 1 > verb and _is_state(last, found[stop - 1])
     if marked or _links(rest, following) or (state and following == "after"):
         return (ends and (verb is not None or stop > MIN_FRAGMENT)) or state or last in OBJECTS
-    return cuttable and (ends or (last in PARTICLES and following != "to")) and _cut_stays_true(clause, stop)
+    returned = last in PARTICLES and following != "to"
+    return following in WORDS["cuttable"] and (ends or returned) and stop >= MIN_WORDS and _cut_stays_true(clause, stop)
 
 
 def _leaves_out(gap: str, rest: str, following: str, *, marked: bool) -> bool:
@@ -271,10 +236,10 @@ def _is_state(word: str, role: Role) -> bool:
 
 
 QUESTION_WORDS = frozenset({"what", "why", "how", "which", "who", "whose", "where"})
-SUBJECTS = frozenset({"we", "you", "i", "nobody", "everyone", "someone"})
 LINKS = frozenset({"and", "because", "but", "so", "while", "which", "where", "since"})
 NEEDED = frozenset({"of", "until", "till", "only", "if", "unless", "without", "than", "instead", "except", "not"})
 OWNERS = frozenset({"our", "my", "we", "i"})
+LEANS = frozenset({"them", "each", "ours", "yours", "mine"})
 MIN_FRAGMENT = 2
 OBJECTS = frozenset({"it", "us", "them", "you", "me"})
 MARK = regex.compile(r"[,;:]\s|[(\u2013\u2014]|\s-\s")
@@ -283,26 +248,48 @@ PARTICLES = frozenset({"down", "back", "again", "here", "out"})
 SIGN = regex.compile(r"[%)\"'\u201d]*")
 BORDER = regex.compile(r"(?:[,;]|\s[\u2013\u2014-])\s+(?:(?:and|but)\s+)?|:\s+|\s(?:and|but)\s+")
 LABEL = regex.compile(
-    r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|hot take|unpopular opinion|job opening"
-    r"|reminder that|please note that|just a reminder that|good news|we regret to inform [\w ]+ that"
-    r"|members are reminded that|[\w ]+ is pleased to announce that"
-    r"|so (?=i )|tip|due to [\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
+    r"^(?:heads up|breaking|update(?: [\d:]+)?|reminder|psa|news|new in|new on the menu|hot take|unpopular opinion"
+    r"|job opening|reminder that|please note that|just a reminder that|good news"
+    r"|we regret to (?:inform|announce)(?: [\w ]+)? that|we(?: are|'re) \w+ to (?:announce|share) that"
+    r"|[\w ]+ is pleased to announce that|so (?=i )|tip"
+    r"|due to (?!the |our )[\w ]+?(?= the | our ))(?::|,)?\s+(?=\S)",
     regex.IGNORECASE,
 )
 LIST = regex.compile(r"(?:[^,.;:]{1,24},\s+)*[^,.;:]{1,24},?\s(?:and|or)\s[^,.;:]{1,24}(?:[,.;:]|$)")
 LINKED = regex.compile(r"[,;:]\s|\s(?:and|but|so)\s")
 DATED_END = regex.compile(
-    rf"\s(?:on|in|at)\s(?:the\s)?(?P<when>(?:\w+\s){{0,2}}(?:{'|'.join(sorted(DAYS))})s?(?:\sof every month)?)$",
+    r"\s(?P<when>at the end of (?:\p{Lu}\p{L}+|(?:this|next) \p{L}+))$"
+    rf"|\s(?:on|in|at)\s(?:the\s)?(?P<when>(?:\w+\s){{0,2}}(?:{'|'.join(sorted(DAYS))})s?(?:\sof every month)?)$",
     regex.I,
 )
 # What speaks to a single reader changes its tone with its words.
 LIMITS = regex.compile(r"\b(?:not?|never|only|until|till|unless|if|except|without|than|instead|n't|\w+n't)\b", regex.I)
+# What is true only with what it costs, when it is, or on a condition.
+CONDITION = regex.compile(
+    rf"[$£€]\s?\d|\d\s?(?:%|[ap]\.?m\b|[€£])|\b(?:{'|'.join(sorted(DAYS))})s?\b"
+    r"|\b(?:today|tonight|tomorrow|until|till|if"
+    r"|unless|only|without|instead|may|march)\b",
+    regex.IGNORECASE,
+)
+ADVERBIAL = regex.compile(
+    r"(?:due to|because of|after|from|on|in|at|for|with|to|thanks to|rain or shine|starting|since|during)\b", regex.I
+)
+# "was accepted at Nature", which can stand in front of what was.
+DONE = regex.compile(
+    r"(?:is|are|was|were|(?:has|have) been) (?P<done>(?!pleased|excited|delighted|thrilled|honou?red|proud|need)"
+    r"\p{L}{3,}ed\b.+)$"
+)
+ONLY_WHEN = regex.compile(
+    rf"(?:(?:on|this|next|every) )?(?:{'|'.join(sorted(DAYS))}|weekend)s?(?: (?:morning|afternoon|evening|night))?\W*$",
+    regex.I,
+)
 LIMITED = regex.compile(r"(?:not|only|but not|except|unless|if|until|till|cash only)\b", regex.IGNORECASE)
 OFFER = regex.compile(r"%|\b(?:free|half price|off|discount|closed?|closes|open|available|complimentary)\b", regex.I)
-TYPO = regex.compile(r"\b(?:cant|dont|wont|theres|didnt|doesnt|isnt|youre|ive|im|wifi no)\b|_{2,}|^\W*$", regex.I)
+TYPO = regex.compile(r"\b(?:cant|dont|wont|didnt|doesnt|isnt|wifi no)\b|_{2,}|^\W*$", regex.I)
 ASKS = regex.compile(
     r"(?:what|which|who|where|when|why|how)\b.{0,40}?\b(?:do|does|did|should|would|can|is|are|was|makes|has)\b"
     r"|(?:is|are|do|does|did|should|would|can|could|will|have|has|anyone)\s(?:\w+)\s",
     regex.IGNORECASE,
 )
+CODE = regex.compile(r"[{}<>`\\\\|]|\$[^\d\s]|\]\(|&\w+;|&#|=\w+\(|%s|__")
 GLUE = WORDS["prepositions"] | WORDS["determiners"] | WORDS["pronouns"] | {"and", "or", "who", "why", "how", "to"}

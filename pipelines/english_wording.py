@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import regex
 
 from pipelines.english_phrases import WORD, words_of
-from pipelines.english_words import WORDS, is_common, is_proper
+from pipelines.english_words import WORDS, is_common, is_proper, singular
 from pipelines.facts import DAYS
 from pipelines.phrases import EDGES, capitalized, longest_copied_run, one_line
 from pipelines.records import Entity
@@ -50,7 +50,7 @@ def sentences(query: str, entities: Entities) -> tuple[str, ...]:
 
 def finished(text: str) -> str:
     """Return a text as a sentence: capitals where they belong, one end mark."""
-    text = restored(text).rstrip(" ,;:-\u2013\u2014")
+    text = regex.sub(r"[!?]+(?=[,;:])", "", restored(text)).rstrip(" ,;:-\u2013\u2014")
     text = capitalized(text)
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
@@ -60,6 +60,8 @@ def lowered(text: str) -> str:
     first = text.split(" ", 1)[0]
     if NAMED_DAY.match(text):
         return text
+    if RELATIVE_DAY.match(text):
+        return text[:1].lower() + text[1:]
     if (
         is_proper(first.lower())
         or first.lower() in DAYS
@@ -105,12 +107,16 @@ def reworded(text: str, query: str, entities: Entities) -> Iterator[str]:
     yield every
 
 
-def kind_of_message(query: str, objectives: Sequence[str]) -> str:
-    """Return what a query tells: notice, lost, vacancy, thanks, opinion, story, offer, occasion or news."""
-    found = next((kind for kind, pattern in KINDS.items() if pattern.search(query)), None)
-    if found is None or (found == "story" and "sales" in objectives):
-        found = "offer" if "sales" in objectives else "news"
-    return found
+def kind_of_message(query: str) -> str:
+    """Return what a query tells: notice, lost, vacancy, thanks, opinion, story, offer, occasion, or news in doubt."""
+    found = next((kind for kind, pattern in KINDS.items() if pattern.search(query)), "news")
+    return "news" if found == "occasion" and not DATED.search(query) else found
+
+
+def is_product(text: str) -> bool:
+    """Whether a text ends with something that is sold."""
+    last = words_of(text)[-1].lower
+    return bool(WORDS["products"] & {last, singular(last) or last})
 
 
 SWAPS = [
@@ -130,18 +136,29 @@ SWAPS = [
         (r"\bis now open\b", "is open now"),
         (r"\bis worth more than\b", "beats"),
         (r"^say hello to\b", "meet"),
-        (r"\bwhile\b", "as"),
+        (r"^an? (?:\w+ )?thank you to\b", "thank you to"),
+        (r"\bstory behind\b", "story of"),
         (r"\buntil\b", "till"),
         (r"\bbecause\b(?! of)", "since"),
         (r"(?<!,) and (?!yes\b|thank)", " & "),
     )
 ]  # fmt: skip
+# What an event has and a mention of one has not.
+DATED = regex.compile(
+    rf"\b(?:{'|'.join(sorted(DAYS))}|march|may|today|tonight|tomorrow|weekend|next (?:week|month)"
+    r"|join|come|tickets|doors|registration|sign up|\d{1,2}(?::\d\d)? ?[ap]m)\b",
+    regex.IGNORECASE,
+)
 ADDRESSED = regex.compile(r"[\"\u201c]")
+RELATIVE_DAY = regex.compile(r"(?:today|tomorrow|tonight)\b", regex.IGNORECASE)
 NAMED_DAY = regex.compile(r"\p{L}+ (?:mon|tues|fri)day\b", regex.IGNORECASE)
 ACRONYMS = {word.lower(): word for word in WORDS["acronyms"]}
 
 
 KINDS = {
+    "cheer": regex.compile(
+        r"^(?:happy|congrat\w*|good (?:morning|evening)|welcome|so proud|proud|merry)\b(?! to\b)", regex.I
+    ),
     "lost": regex.compile(r"^(?:found|lost)\b|\blost property\b", regex.I),
     "vacancy": regex.compile(
         r"\b(?:hiring|vacancy|job opening|job 4|developer job|is looking for an?|looking for \d+"
@@ -149,8 +166,8 @@ KINDS = {
         regex.I,
     ),
     "notice": regex.compile(
-        r"\b(?:closures?|not open|outage|delays?|delayed|maintenance|power (?:failure|cut)"
-        r"|crash(?:es|ing)?|not working"
+        r"\b(?:closures?|cancel\w+|postponed|road closed|not open|outage|delays?|delayed|maintenance"
+        r"|power (?:failure|cut)|not working"
         r"|(?:is|are) (?:down|closed)|(?:been|is) moved|refund|not ship|apology|apologi[sz]e"
         r"|reminded|not available|heads up|please note"
         r"|update \d|hours (?:change|over)|opening hours|policy|flooding|regret|not anonymous"
@@ -162,13 +179,15 @@ KINDS = {
         r"\b(?:newsletter|waitlist|podcast|blog post|long read|stepping down|devlog|video|film|report|data set)\b",
         regex.I,
     ),
-    "thanks": regex.compile(r"^(?:thanks?\b|to the person)", regex.I),
+    "thanks": regex.compile(r"^(?:thanks?\b|an? (?:\w+ )?thank you|to the person)", regex.I),
     "opinion": regex.compile(
         r"\b(?:hot take|unpopular opinion|honest thoughts|debate|still matters?|arguing)\b", regex.I
     ),
-    "story": regex.compile(r"^(?:i|my|so i|why i|today i)\b(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I),
+    "story": regex.compile(
+        r"^(?:so |today )?i (?!'m|am|make|sell|teach|have a)(?!.*\b(?:is out|subscribe)\b)|\bgrandmother", regex.I
+    ),
     "offer": regex.compile(
-        r"\d% (?:off|below)|\b(?:off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
+        r"\d% (?:off|below)|\b(?:(?<!drop )off|sale|discount|deal|price|pounds|free trial|pre-orders?|gift"
         r"|restock|refurbished)\b|[$£€]\d",
         regex.I,
     ),

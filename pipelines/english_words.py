@@ -159,6 +159,19 @@ def is_proper(word: str) -> bool:
     )
 
 
+def article(phrase: str) -> str:
+    """Return "a" or "an" by the sound of the first word: an hour, a user, an FAQ, a UX designer, an e-bike."""
+    word = regex.split(r"[ \-]", phrase, maxsplit=1)[0]
+    spelled = len(word) == 1 or (word.isupper() and (len(word) <= 3 or not regex.search("[AEIOU]", word)))
+    if spelled:
+        return "an" if word[0].upper() in "AEFHILMNORSX" else "a"
+    return "an" if AN.match(word.lower()) else "a"
+
+
+# Words that begin with the sound of a vowel.
+AN = regex.compile(
+    r"(?!one\b|once\b|eu|ewe\b)[aeio]|u(?!ni(?![nmd])|s[aeiu]|t[ei]|bi|ra|ro|ku|ke|fo)|hono|hones|hour|heir|herb"
+)
 # Abstract nouns by their ending: some are counted, some are not.
 UNSURE = regex.compile(
     r"(?:ness|ism|ity|[ae]nce|[st]ion|ment|ship|hood|ure|ware|wear|ing|ics|acy|age|dom|th|ry|phy|logy|care)$"

@@ -36,7 +36,7 @@ MESSAGE = 2
 MESSAGE_SLOTS = frozenset({
     "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
     "gracias", "largo", "dos", "pregunta",
-    "question", "wonder", "also", "doing", "Doing", "how", "question_line", *english.KIND_SLOTS,
+    "question", "wonder", "also", "doing", "Doing", "how", "question_line", "matter", *english.KIND_SLOTS,
 })
 LABEL_SLOTS = frozenset({
     "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",

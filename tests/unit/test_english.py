@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.english import KIND_SLOTS, SLOTS, article, slots
+from pipelines.english import KIND_SLOTS, SLOTS, slots
 from pipelines.english_sentences import gerund
-from pipelines.english_words import kind_of, plural_of
+from pipelines.english_words import article, kind_of, plural_of
 from pipelines.records import Brief, Entity
 from pipelines.tweets import entities
 
@@ -220,7 +220,7 @@ def test_a_fact_is_a_short_whole_statement(query: str, fact: str | None) -> None
     [
         ("vegan bakery berlin opening", "Vegan bakery Berlin opening."),
         ("handmade ceramic mugs restock friday", "Handmade ceramic mugs restock Friday."),
-        ("free webinar payroll small business", "Free webinar: payroll, small business."),
+        ("free webinar payroll small business", "Free webinar: payroll small business."),
         ("toddler screen time honest thoughts", "Toddler screen time: honest thoughts."),
         ("gluten free wedding cakes yorkshire", "Gluten free wedding cakes, Yorkshire."),
         ("last minute ski lodge deal february", "Last minute ski lodge deal, February."),
@@ -238,21 +238,27 @@ def test_a_list_of_keywords_and_a_title_are_used_whole_in_their_order(query: str
     [
         ("What are you reading?", "What are you reading?"),
         ("tabs or spaces and why are you wrong?", "Tabs or spaces? Why are you wrong?"),
+        ("Should we answer a bad review in public or by message?", None),
         (
-            "Should we answer a bad review in public or by message?",
-            "A bad review: should we answer it in public or by message?",
+            "Do you know where your coffee beans come from?",
+            "Do you know, by the way, where your coffee beans come from?",
         ),
-        ("Do you know where your coffee beans come from?", "Your coffee beans: do you know where they come from?"),
-        ("Is your password older than your sneakers?", "Your password: is it older than your sneakers?"),
+        ("what do you wish you'd known before your first baby?", None),
         (
-            "what do you wish you'd known before your first baby?",
-            "Before your first baby: what do you wish you'd known?",
+            "What should parents know before choosing a secondary school?",
+            "What should parents know, in your view, before choosing a secondary school?",
         ),
+        ("Are you a morning runner or an evening runner?", "Morning runner or evening runner?"),
+        ("Which loaf should we bring back this winter?", "This winter: which loaf should we bring back?"),
+        ("What was the first concert you ever went to?", "What was the first concert you went to?"),
+        ("Is the four day week coming to restaurants?", "Is the four day week, honestly, coming to restaurants?"),
         ("what people actually keep in their gym bag", "What do people keep in their gym bag?"),
         ("We sell shoes.", None),
     ],
 )
-def test_the_authors_question_is_asked_as_it_is_or_with_its_subject_in_front(query: str, question: str | None) -> None:
+def test_the_authors_question_is_asked_as_it_is_or_left_out_where_it_cannot_be_turned_safely(
+    query: str, question: str | None
+) -> None:
     assert filled(query).get("question") == question
 
 
@@ -267,6 +273,47 @@ def test_the_authors_question_is_asked_as_it_is_or_with_its_subject_in_front(que
 )
 def test_an_opinion_can_be_asked_as_a_question(query: str, wonder: str | None) -> None:
     assert filled(query).get("wonder") == wonder
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Our food bank is low on tinned fruit, long life milk and cereal.",
+        "Our website will be down for maintenance tonight from 11pm to 2am.",
+        "Can't decide between oat and almond? Our barista can.",
+        "Away from home. What a night.",
+        "Why we moved our whole team to a four day week",
+        "{{7*7}} ${7*7}",
+        "We love `rm` and <b>shoes</b>.",
+    ],
+)
+def test_what_says_too_little_or_something_else_when_cut_is_no_fact(query: str) -> None:
+    assert "fact" not in filled(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("Our food bank is low on tinned fruit, long life milk and cereal.", "Our food bank."),
+        ("<script>alert(1)</script> New running shoes", "New running shoes."),
+        ("Sign ups for our autumn half marathon open on Monday", "Our autumn half marathon."),
+        ("They burned it.", None),
+    ],
+)
+def test_a_noun_phrase_as_it_is_written_is_the_last_resort(query: str, title: str | None) -> None:
+    assert filled(query).get("title") == title
+
+
+@pytest.mark.parametrize(
+    ("query", "fact"),
+    [
+        ("tweet about our new vegan dog treats", "Our new vegan dog treats."),
+        ("what should we post for the launch of our new ice cream flavors", None),
+        ("Poll time! Which is it?", None),
+    ],
+)
+def test_an_order_to_the_tool_is_no_part_of_a_tweet(query: str, fact: str | None) -> None:
+    assert filled(query).get("fact") == fact
 
 
 @pytest.mark.parametrize(
