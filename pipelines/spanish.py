@@ -41,7 +41,7 @@ SLOTS = COMMON_SLOTS | VOICES["we"].keys() | {
     "asunto", "Asunto", "del_asunto", "gente", "Gente", "cuando", "Cuando", "anuncio", "Anuncio", "accion", "Accion",
     "accion_tu", "Accion_tu", "hecho", "pregunta", "oferta", "Oferta", "titular", "Titular", "propuesta", "Propuesta",
     "propio", "en_venta", "tu", "usted", "sin_enlace", "Queremos", "Buscamos", "gracias", "largo", "dos", "enlace",
-    "sin_mensaje", *MESSAGES,
+    "sin_mensaje", "rotulo", "Rotulo", *MESSAGES,
 }  # fmt: skip
 MAX_HASHTAG_WORDS = 3
 MAX_SOUGHT_WORDS = 5
@@ -79,6 +79,8 @@ def slots(brief: Brief) -> dict[str, str]:
         found |= {"cuando": moment} if moment else {}
         news = find_news(clauses[phrase.place], phrase, timed=moment is not None)
         found |= {"anuncio": news} if news else {}
+    if phrase and len(phrase.words) > 1 and not phrase.is_sought:
+        found["rotulo"] = found.get("topic", phrase.text)
     if action:
         found |= {"accion_tu": action} | ({} if phrase else {"es": "es"})
         if not {"tu", "tus", "te"} & set(action.split()):
