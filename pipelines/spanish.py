@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines import spanish_words as es
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, longest_copied_run, one_line
+from pipelines.spanish_clauses import LOOSE
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_kinds import COUNTED, NOT_FOR_SALE, PEOPLE, kind_of
 from pipelines.spanish_messages import MESSAGES, find_message
@@ -46,6 +47,8 @@ SLOTS = COMMON_SLOTS | VOICES["we"].keys() | {
 MAX_HASHTAG_WORDS = 3
 MAX_SOUGHT_WORDS = 5
 MAX_COPIED_WORDS = 6
+# How surely a query is about its topic where a frame says nothing else; see NounPhrase.
+SURE, LIKELY = 3.0, 2.5
 
 
 def slots(brief: Brief) -> dict[str, str]:
@@ -79,8 +82,9 @@ def slots(brief: Brief) -> dict[str, str]:
         found |= {"cuando": moment} if moment else {}
         news = find_news(clauses[phrase.place], phrase, timed=moment is not None)
         found |= {"anuncio": news} if news else {}
-    if phrase and len(phrase.words) > 1 and not phrase.is_sought:
-        found["rotulo"] = found.get("topic", phrase.text)
+    if phrase and len(phrase.words) > 1 and phrase.anchor >= LIKELY and phrase.words[-1] not in LOOSE:
+        article = phrase.determiner in es.OWN | set(es.ARTICLES.values())
+        found["rotulo"] = f"{phrase.determiner} {phrase.text}" if article else phrase.text
     if action:
         found |= {"accion_tu": action} | ({} if phrase else {"es": "es"})
         if not {"tu", "tus", "te"} & set(action.split()):
@@ -152,7 +156,7 @@ def _typed(phrase: NounPhrase, declined: dict[str, str]) -> dict[str, str]:
     noun = next((word.casefold() for word in phrase.words if word.casefold() not in es.BEFORE_NOUN), "")
     kind = kind_of(noun)
     sold = {"en_venta": ""} if kind != "asunto" and noun not in NOT_FOR_SALE else {}
-    if phrase.is_name or kind is None or (kind == "asunto" and phrase.determiner in es.OWN):
+    if phrase.is_name or kind is None or phrase.anchor < SURE or (kind == "asunto" and phrase.determiner in es.OWN):
         return sold
     forms = {kind: "el_topic", f"un_{kind}": "un_topic", f"al_{kind}": "al_topic", f"del_{kind}": "del_topic"}
     return sold | {name: declined[form] for name, form in forms.items() if name in SLOTS and form in declined}

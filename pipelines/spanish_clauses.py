@@ -28,7 +28,7 @@ BORDER = regex.compile(
     r"(?:[,;:]|\s[\u2014\u2013-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|"
     r"antes|después|cuando|sobre|tras|si|mientras|según"
     r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|fin de semana|\d))|"
-    r"\p{L}{3,}(?:ando|iendo)|este|esta)\s)"
+    r"\p{L}{3,}(?:ando|iendo)|este|esta|tod[oa]s?(?=\s(?:el|la|los|las)))\s)|\s(?=paso a paso$)"
 )
 # What an author asks of a tool, and what only names the kind of text.
 REQUEST = regex.compile(
@@ -36,6 +36,12 @@ REQUEST = regex.compile(
     r"(?:tuit|tweet|post|hilo|mensaje|publicación|anuncio)\s(?:sobre|para|de|anunciando|que)\s"
     r"|^(?:anunciar|promocionar|contar|comunicar|tuitear(?:\ssobre)?|hablar\sde|publicar(?:\ssobre)?|explicar|promover)"
     r"\s(?:que\s)?|^(?:para\s(?:twitter|redes|la\scuenta\sde\s[^:,]+)|ideas?\sde\stuit)[:,]\s"
+    r"|^(?:qué|que|cómo|como)\s(?:puedo|podría|podemos|debo)\s\p{L}+r\s(?:por|sobre)\s(?=el |la |los |las |un|nuestr|mi )"
+)
+# What an author asks of who writes for them, not of readers.
+FOR_THE_TOOL = regex.compile(
+    r"(?i)¿?(?:qu[eé]|c[oó]mo|cu[aá]l) (?:\p{L}+ )?(?:puedo|podría|debo|pongo|digo|tuiteo|tuitear|publico|publicar"
+    r"|anuncio|escribo)\b|¿?mejor (?:anunciar|publicar|decir) |pongo |¿?con qué tono "
 )
 # A sentence with such signs is not quoted: without them its words would not be the author's.
 CODE = regex.compile(r"[{}<>`\\]|%[sdx]\b|\$\(")
@@ -53,15 +59,17 @@ QUESTION_START = regex.compile(
 )
 # What may stand in front of a title, and what opens one that has a verb.
 FRONTED = es.word_set("para en con sin tras desde si antes después durante cuando")
-TITLE = regex.compile(r"(?:c[oó]mo|por qué|lo que|dónde|cuándo) \p{L}+")
+TITLE = regex.compile(r"(?:c[oó]mo|por qué|lo que|dónde|cuándo|cosas que|(?:el día|la vez|las cosas) que) \p{L}+")
 VERB_LIKE = regex.compile(r"(?:[aeoéíó]|[ae]n|mos|[aeá]is)$")
 # An adjective or participle that says little without what follows it.
-PREDICATE = regex.compile(r"(?:[ai]d[oa]s?|ient[oa]s?|list[oa]s|llen[oa]s?|baj[oa]s?|capa(?:z|ces)|apt[oa]s?)$")
+PREDICATE = regex.compile(
+    r"(?:[ai]d[oa]s?|ient[oa]s?|list[oa]s|llen[oa]s?|baj[oa]s?|capa(?:z|ces)|apt[oa]s?|iert[oa]s?|uest[oa]s?|rit[oa]s?)$"
+)
 # A measure, an adverbial without its end.
 CLITICS = es.word_set("no se nos me le les ya te lo")
 LOOSE = es.word_set(
     "ser también grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día "
-    "dia año vez preguntó lava seis sábado dia"
+    "paso más dia año vez preguntó lava seis sábado dia"
 )
 MORE_VERBS = es.word_set(
     "informa informamos "
@@ -102,7 +110,7 @@ def _read_sentences(query: str) -> tuple[str, ...]:
     found = []
     query = REQUEST.sub("", query)
     for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", _parted(query))):
-        if CODE.search(text):
+        if CODE.search(text) or FOR_THE_TOOL.match(text):
             continue
         clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*\[\]]+|#\S+|(?<!\S)_+", " ", one_line(text))
         clean = regex.sub(r"(?<=[!?])[!?]+(?=\s|$)|(?<=[¡¿])[¡¿]+", "", clean)
@@ -126,7 +134,9 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             len(words) > 1
             and following
             and words[-1] not in HANGING
-            and not (is_finite(words, len(words) - 1) and words[-1] not in BARE_VERBS)
+            and not (
+                is_finite(words, len(words) - 1) and words[-1] not in BARE_VERBS and not TITLE.match(head.casefold())
+            )
             and words[-1] not in es.BEFORE_NOUN
             and not (is_infinitive(words[-1]) and words[-2] != "puede")
             and not words[-1].endswith(("ando", "iendo"))
@@ -135,7 +145,7 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
             and not (following[0] == "que" and {"hace", "cuál", "cual", "qué"} & set(words))
             and len(words) - words[0:1].count("un") > 1
-            and (whole or (following[0] not in NEEDED and _says_enough(words, rest)))
+            and (whole or (following[0] not in NEEDED and _says_enough(words, rest, mark=body[len(head)])))
             and not (following[0] in {"a", "al"} and is_verb(words[0]) and len(words) < 3)
             and not (following[0] == "que" and (is_verb(words[-1]) or words[-1] in {"de", "lo"} or "más" in words))
             and is_balanced(head)
@@ -143,17 +153,20 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             yield head, rest
 
 
-def _says_enough(words: list[str], rest: str) -> bool:
+def _says_enough(words: list[str], rest: str, mark: str) -> bool:
     """Whether a head may stand without the rest: not an adjective that goes on, half a list, a verb with its manner."""
     following = WORD.findall(rest.casefold())[0]
-    listed = following not in es.PREPOSITIONS and not has_verb(rest) and regex.search(r", | [yeou] ", f"{rest} ")
     stated = any(is_finite(words, at) for at in range(len(words)))
+    listed = mark == "," and stated and not has_verb(rest) and regex.search(r", | [yeou] ", f"{rest} ")
+    sought = words[0] in es.SEEKING
     return (
-        not (PREDICATE.search(words[-1]) and following in es.PREPOSITIONS - {"por"})
-        and not (following == "que" and {"el", "la", "los", "las"} & set(words[-4:]))
+        not rest.startswith(("a la semana", "al mes", "al día", "al año"))
+        and not (PREDICATE.search(words[-1]) and following in es.PREPOSITIONS - {"por"})
+        and not (following == "que" and ({"el", "la", "los", "las"} & set(words[-4:]) or PREDICATE.search(words[-1])))
         and not (listed and following not in es.FUNCTION_WORDS)
         and not (
             stated
+            and not sought
             and (
                 len(words) < 4 or "no" in words[:2] or (following in {"con", "sin"} and words[-2] not in es.DETERMINERS)
             )
@@ -168,6 +181,8 @@ def is_finite(words: list[str], at: int) -> bool:
     after = words[at + 1] if at + 1 < len(words) else ""
     if before in es.PREPOSITIONS | es.BEFORE_NOUN | es.DETERMINERS.keys() - {"la", "los", "las"}:
         return False
+    if at == 0 and word in es.IMPERATIVES - es.HOMONYMS:
+        return True
     known = (is_verb(word) or word in MORE_VERBS) and not (
         word in es.HOMONYMS and (at == 0 or before in es.DETERMINERS)
     )
@@ -198,7 +213,7 @@ def _takes_a(words: list[str]) -> bool:
 
 def bridged(body: str) -> Iterator[str]:
     """Yield a statement or title said again: its second clause apart, or the end of a title in front of it."""
-    stated = has_verb(body) and not TITLE.match(body.casefold())
+    stated = has_verb(regex.split(" (?:que|quien) ", body)[0]) and not TITLE.match(body.casefold())
     for head, rest in cuts(body, whole=True):
         if len(WORD.findall(rest)) < 2:
             continue
@@ -221,7 +236,9 @@ def _apart(head: str, rest: str) -> Iterator[str]:
 
 def _opens_clause(words: list[str]) -> bool:
     """Whether words open with a verb of their own, or with a subject and its verb."""
-    start = next((at for at, word in enumerate(words) if word not in CLITICS), 0)
+    start = next(
+        (at for at, word in enumerate(words) if word not in CLITICS | es.word_set("hoy ahora también todavía")), 0
+    )
     if words[0] in es.DETERMINERS and not is_finite(words, 1 if len(words) > 1 else 0):
         return any(is_finite(words, at) for at in range(2, min(4, len(words))))
     return len(words) - start > 1 and is_finite(words, start)
@@ -230,13 +247,14 @@ def _opens_clause(words: list[str]) -> bool:
 def _in_front(head: str, rest: str) -> Iterator[str]:
     """Yield a title with its end in front ("Para adultos: clases de guitarra"), or a colon for the preposition."""
     words = WORD.findall(rest.casefold())
-    if words[0] == "sobre" and not regex.search("[,:]", head):
+    if words[0] == "sobre" and TITLE.match(head.casefold()):
+        yield f"{capitalized(rest[6:])}: {lowered(head)}"
+    elif words[0] == "sobre" and not regex.search("[,:]", head):
         yield f"{head}: {rest[6:]}"
     elif (
-        (words[0] in FRONTED or rest == "paso a paso")
+        (words[0] in FRONTED or rest == "paso a paso" or (words[0].endswith(("ando", "iendo")) and TITLE.match(head)))
         and not regex.search(r"[,:;]|^\S+ [oy] ", head)
         and not regex.search(r"[:;]| [oy] ", rest)
-        and not (words[0] == "con" and words[1] not in es.DETERMINERS)
     ):
         yield f"{capitalized(rest)}: {lowered(head)}"
 
@@ -244,11 +262,13 @@ def _in_front(head: str, rest: str) -> Iterator[str]:
 def before_of(text: str) -> Iterator[str]:
     """Yield what stands before each `de` of a noun phrase that has more than a bare noun before it."""
     for match in regex.finditer(r" (?=(?:de|del) )", text):
-        head = text[: match.start()]
+        head = text[: match.start()].rstrip(",;:")
         words = WORD.findall(head.casefold())
         if (
             len(words) > 2
-            and words[-1] not in HANGING | es.BEFORE_NOUN
+            and words[-1] not in es.FUNCTION_WORDS | es.BEFORE_NOUN | LOOSE | {"%"}
+            and not {"no", "o"} & set(words)
+            and "," not in head
             and not words[-1][0].isdecimal()
             and is_balanced(head)
         ):

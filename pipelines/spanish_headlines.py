@@ -9,7 +9,17 @@ import regex
 
 from pipelines import spanish_words as es
 from pipelines.sentences import capitalized, is_balanced
-from pipelines.spanish_clauses import TITLE, before_of, bridged, cuts, has_verb, lowered, read_sentences, says_again
+from pipelines.spanish_clauses import (
+    NEEDED,
+    TITLE,
+    before_of,
+    bridged,
+    cuts,
+    has_verb,
+    lowered,
+    read_sentences,
+    says_again,
+)
 from pipelines.spanish_grammar import is_adjective
 
 if TYPE_CHECKING:
@@ -31,27 +41,32 @@ NO_HEADLINE = es.word_set(
 )
 
 
-def find_headline(brief: Brief) -> list[str]:
-    """Return the wordings of a title or keyword list as a headline without end mark, fullest first."""
-    said = read_sentences(brief)
+def find_headline(brief: Brief, place: int = 0) -> list[str]:
+    """Return the wordings of a title or keyword list as a headline without end mark, fullest first.
+
+    `place` is the sentence of a draft to read so.
+    """
+    said = read_sentences(brief)[place:]
     body = regex.sub(r"[:,]?\s*(?:en )?https?://\S+", "", said[0]).strip("¡!. ") if said else ""
     if not body or regex.search(r"[?¿]|http|___|:$|\d[.)] ", body[:-1]):
         return []
     thanks = regex.fullmatch(r"(?i)(?:agradecer|dar las gracias) (a .+?)(?: que .*)?", body)
     if thanks:
-        wordings = [f"Gracias {thanks[1]}", *(f"Gracias {head}" for head, _ in reversed(cuts(thanks[1])))]
+        wordings = [f"Gracias {thanks[1]}", *(f"Gracias {head}" for head in reversed([*before_of(thanks[1])]))]
         return [text for text in wordings if says_again(text, brief)]
     body = NAMED.sub("", body)
     titled = TITLE.match(body.casefold()) is not None and len(said) == 1
     first, start = body.split()[0].casefold(), regex.split(r"[:;,]\s|\s(?:que|quien|lo que|hasta|como|cómo)\s", body)[0]
     if not titled and (has_verb(start) or first in NO_HEADLINE):
         return []
-    if not is_balanced(body) or (len(said) > 1 and len(body.split()) < MIN_WORDS):
+    if not is_balanced(body) or (len(said) > 1 and (len(body.split()) < MIN_WORDS or first in NEEDED)):
         return []
     body = regex.sub(r"^como (?=\p{L}+[aei]r(?:l[aeo]s?|se)? )", "cómo ", lowered(body))
     found = [text for text in (_as_list(body), *bridged(body)) if says_again(text, brief)]
-    heads = [text for text, _ in cuts(body)] + ([] if titled else list(before_of(body)))
-    shorter = sorted((text for text in heads if says_again(text, brief) and len(text.split()) > 1 + titled), key=len)
+    heads = [text for text, _ in cuts(body)] + list(before_of(body))
+    shorter = sorted(
+        (text for text in heads if says_again(text, brief) and len(text.split()) > 1 + 2 * titled), key=len
+    )
     return [capitalized(spelled(text)) for text in dict.fromkeys((*found, *reversed(shorter[-1:])))]
 
 

@@ -8,7 +8,7 @@ import regex
 
 from pipelines.phrases import one_line
 from pipelines.sentences import capitalized
-from pipelines.spanish_clauses import says_again
+from pipelines.spanish_clauses import read_sentences, says_again
 from pipelines.spanish_headlines import find_headline
 from pipelines.spanish_questions import find_question
 from pipelines.spanish_statements import find_link_call, find_statements
@@ -58,6 +58,9 @@ def find_message(brief: Brief) -> dict[str, str]:
     alone, leaning = find_statements(brief)
     headline = [] if asked else [f"{text}." for text in find_headline(brief)]
     alone = [headline, *alone] if headline else alone
+    if not alone and not asked:
+        titles = (find_headline(brief, place) for place in range(1, len(read_sentences(brief))))
+        alone = [[f"{text}." for text in title] for title in titles if title][:1]
     if (
         asked
         and alone

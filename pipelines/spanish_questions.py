@@ -9,6 +9,7 @@ import regex
 from pipelines import spanish_words as es
 from pipelines.sentences import capitalized, is_balanced, refers_back
 from pipelines.spanish_clauses import QUESTION_START, TITLE, WORD, before_of, cuts, has_verb, read_sentences, says_again
+from pipelines.spanish_grammar import is_verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 
 ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál", "cuales": "cuáles", "donde": "dónde",
             "cuando": "cuándo", "cuanto": "cuánto"}  # fmt: skip
-FOR_THE_TOOL = regex.compile(
-    r"(?i)(?:qué|cómo|cuál) (?:\p{L}+ )?(?:puedo|podría|debo|pongo|digo|tuiteo|tuitear|publico|publicar|anuncio|escribo)\b"
-    r"|mejor (?:anunciar|publicar|decir) |pongo |con qué tono "
-)
 FAVORITE = regex.compile(
     r"(?i)(cuál|cuáles|quién) (es|son) ((?:tu|tus|vuestr[oa]s?|para ti el|para ti la|el|la) [^,]+?)"
     r"(?: (?:para|en|de) .+)?"
 )
 JOINS = regex.compile(r"(?i)(quién se (?:apunta|anima|suma)) (?:al|a (?:el|la|los|las|una?)) (.+)")
-FRONT = regex.compile(r"\s(?=(?:en|para|si|sin|al|el (?:lunes|martes|miércoles|jueves|viernes|sábado|domingo))\s)")
+FRONT = regex.compile(r"\s(?=(?:en|para|si|sin|al|el (?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d+))\s)")
+ASKED_OF_YOU = regex.compile(r"(?i)(.+? )?(\p{L}+(?:[aei]rías|[ai]ste|áis|éis)) ((?:a|al|en|con|por|para|de) .+)")
+EITHER = regex.compile(
+    r"(?i)(?:prefier\p{L}+ )?((?:el|la|los|las) \p{L}+|\p{L}+[aei]r)(?: se \p{L}+)? ((en|de|con|por|a|sin) .+ o \3 .+)"
+)
 
 
 def find_question(brief: Brief) -> str | None:
@@ -47,9 +48,7 @@ def find_question(brief: Brief) -> str | None:
         if plain[0].islower() or text[0] == "¿"
         else plain
     )
-    if FOR_THE_TOOL.match(plain) or (
-        refers_back(plain) and "¿" not in plain and not plain.casefold().startswith("y si")
-    ):
+    if refers_back(plain) and "¿" not in plain and not plain.casefold().startswith("y si"):
         return None
     return next((said for said in _asked(plain) if says_again(said, brief)), None)
 
@@ -73,6 +72,25 @@ def _asked(plain: str) -> Iterator[str]:
         head, rest = plain[: match.start()], plain[match.end() :]
         if has_verb(head) and " o " not in rest and WORD.findall(head.casefold())[-1] not in es.FUNCTION_WORDS:
             yield f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
+    yours = ASKED_OF_YOU.fullmatch(plain)
+    if yours:
+        you = "vosotros" if yours[2].endswith("is") else "tú"
+        front = yours[1] or ""
+        for text in (yours[3], *(head for head, _ in reversed(cuts(yours[3])))):
+            asked = capitalized(f"{front}{yours[2]} {you} {text}")
+            yield f"¿{asked}?"
+    either = EITHER.fullmatch(plain)
+    if either:
+        yield f"{capitalized(either[1])}: ¿{either[2]}?"
+    why = regex.match(r"(?i)(por qué|cuándo|cómo) ((?:los|las|el|la) .+?) (no \p{L}+ .*)", plain)
+    if why:
+        yield f"{capitalized(why[2])}: ¿{why[1].lower()} {why[3]}?"
+    best = regex.match(r"(?i)(cuál|quién) es (?:para ti )?((?:el|la) (?:mejor|peor) .+?)(?: que .*)?$", plain)
+    if best:
+        yield f"{capitalized(best[2])}: ¿{best[1].lower()} es para ti?"
+    swapped = regex.fullmatch(r"(?i)((?:tu|el|la|mi) \p{L}+) (\p{L}+) (.+)", plain)
+    if swapped and is_verb(swapped[2]):
+        yield f"¿{capitalized(swapped[2])} {swapped[1][0].lower()}{swapped[1][1:]} {swapped[3]}?"
     favorite = FAVORITE.fullmatch(plain)
     if favorite:
         yield f"¿{capitalized(favorite[1])} {favorite[2]} {favorite[3]}?"

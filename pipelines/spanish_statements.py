@@ -19,6 +19,7 @@ from pipelines.spanish_clauses import (
     NEEDED,
     QUESTION_START,
     WORD,
+    before_of,
     bridged,
     cuts,
     has_verb,
@@ -116,13 +117,24 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
         yield body
         return
     turned = list(_turned(body))
-    tried = [*turned, *bridged(body), *_inverted(body)]
+    tried = [*bridged(body), *turned, *_inverted(body), *_given(body)]
     for text in turned[-2:]:
         tried += [head for head, _ in reversed(cuts(text)) if has_verb(head) and len(head.split()) > MIN_WORDS]
     yield from (text for text in dict.fromkeys(tried) if text.count("¿") < 2 and says_again(text, brief))
-    shorter = [text for text, _ in cuts(body) if has_verb(text) and says_again(text, brief)]
-    if brief.tone != "witty":
-        yield from reversed(shorter[-1:])
+    shorter = [
+        text
+        for text, rest in cuts(body)
+        if has_verb(text) and says_again(text, brief) and (brief.tone != "witty" or rest.split()[0] in es.PREPOSITIONS)
+    ]
+    shorter = shorter or [
+        text
+        for text in before_of(body)
+        if says_again(text, brief)
+        and has_verb(text)
+        and len(text.split()) > MIN_WORDS
+        and es.DETERMINERS.keys() & set(text.split()[-3:-1])
+    ]
+    yield from reversed(shorter[-1:])
 
 
 def _opens_noun(body: str) -> bool:
@@ -138,11 +150,12 @@ def _turned(body: str) -> Iterator[str]:
             words[0] in OPENERS
             and not has_verb(rest)
             and has_verb(head)
+            and not regex.search(r"\p{L}{3}(?:ando|iendo)\b", head)
             and not regex.search("[,:]", rest + head)
             and not (words[0] == "por" and not regex.search(r"por la (?:tarde|mañana|noche)", rest))
             and not (words[0] == "en" and words[1] in {"efectivo", "vez", "directo", "otro"})
             and not (words[0] in {"el", "este", "esta"} and not es.TIME.match(rest))
-            and not (words[0] == "para" and not is_infinitive(words[-1]) and not is_infinitive(words[1]))
+            and not (words[0] == "para" and not is_infinitive(words[1]) and words[1] not in es.DETERMINERS)
             and len(words) > 1
             and " y " not in f" {rest} "
         ):
@@ -177,6 +190,13 @@ def _opened(body: str) -> Iterator[str]:
     for text in (rest, *(head for head, _ in reversed(cuts(rest)) if has_verb(head))):
         yield f"{text} {first[0].lower()}{first[1:]}"
     yield rest
+
+
+def _given(body: str) -> Iterator[str]:
+    """Yield whom something is given to in front ("Al robot de la tienda le pusimos Ramón")."""
+    given = regex.fullmatch(r"(?i)(les?) ([^,]+?) (al|a (?:la|las|los|una?|mi|nuestr[oa]s?)) ([^,]+)", body)
+    if given and not has_verb(given[4].split(" que ")[0]):
+        yield f"{capitalized(given[3])} {given[4]} {given[1].lower()} {given[2]}"
 
 
 def _inverted(body: str) -> Iterator[str]:
