@@ -82,7 +82,7 @@ def slots(brief: Brief) -> dict[str, str]:
         found |= {"cuando": moment} if moment else {}
         news = find_news(clauses[phrase.place], phrase, timed=moment is not None)
         found |= {"anuncio": news} if news else {}
-    if phrase and len(phrase.words) > 1 and phrase.anchor >= LIKELY and phrase.words[-1] not in LOOSE:
+    if phrase and len(phrase.words) > 1 and phrase.anchor >= _least(brief, phrase) and phrase.words[-1] not in LOOSE:
         article = phrase.determiner in es.OWN | set(es.ARTICLES.values())
         found["rotulo"] = f"{phrase.determiner} {phrase.text}" if article else phrase.text
     if action:
@@ -98,6 +98,11 @@ def slots(brief: Brief) -> dict[str, str]:
         if name[0].isupper() and name[0].lower() + name[1:] in found:
             found[name] = capitalized(found[name[0].lower() + name[1:]])
     return found
+
+
+def _least(brief: Brief, phrase: NounPhrase) -> float:
+    """Return how sure a topic must be to stand alone: less in a question or with a definite article."""
+    return LIKELY if phrase.determiner in es.ARTICLES.values() or _is_one_question(brief) else SURE
 
 
 def _author(clauses: Sequence[Sequence[str]]) -> dict[str, str]:

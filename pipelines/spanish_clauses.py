@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
+from pipelines.facts import NUMBER_WORDS
 from pipelines.phrases import longest_copied_run, one_line
 from pipelines.sentences import capitalized, is_balanced, sentences
 from pipelines.spanish_grammar import gender_and_number, is_infinitive, is_verb
@@ -36,7 +37,8 @@ REQUEST = regex.compile(
     r"(?:tuit|tweet|post|hilo|mensaje|publicación|anuncio)\s(?:sobre|para|de|anunciando|que)\s"
     r"|^(?:anunciar|promocionar|contar|comunicar|tuitear(?:\ssobre)?|hablar\sde|publicar(?:\ssobre)?|explicar|promover)"
     r"\s(?:que\s)?|^(?:para\s(?:twitter|redes|la\scuenta\sde\s[^:,]+)|ideas?\sde\stuit)[:,]\s"
-    r"|^(?:qué|que|cómo|como)\s(?:puedo|podría|podemos|debo)\s\p{L}+r\s(?:por|sobre)\s(?=el |la |los |las |un|nuestr|mi )"
+    r"|^(?:qué|que|cómo|como)\s(?:puedo|podría|podemos|debo)\s\p{L}+r\s(?:por|sobre)\s"
+    r"(?=(?:el|la|los|las|una?|nuestr[oa]s?|mis?)\s)"
 )
 # What an author asks of who writes for them, not of readers.
 FOR_THE_TOOL = regex.compile(
@@ -67,6 +69,7 @@ PREDICATE = regex.compile(
 )
 # A measure, an adverbial without its end.
 CLITICS = es.word_set("no se nos me le les ya te lo")
+ADVERBS = es.word_set("hoy ahora también todavía")
 LOOSE = es.word_set(
     "ser también grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día "
     "paso más dia año vez preguntó lava seis sábado dia"
@@ -145,6 +148,7 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
             and not (following[0] == "que" and {"hace", "cuál", "cual", "qué"} & set(words))
             and len(words) - words[0:1].count("un") > 1
+            and (whole or not (body[len(head)] == "," and ":" in head))
             and (whole or (following[0] not in NEEDED and _says_enough(words, rest, mark=body[len(head)])))
             and not (following[0] in {"a", "al"} and is_verb(words[0]) and len(words) < 3)
             and not (following[0] == "que" and (is_verb(words[-1]) or words[-1] in {"de", "lo"} or "más" in words))
@@ -184,7 +188,7 @@ def is_finite(words: list[str], at: int) -> bool:
     if at == 0 and word in es.IMPERATIVES - es.HOMONYMS:
         return True
     known = (is_verb(word) or word in MORE_VERBS) and not (
-        word in es.HOMONYMS and (at == 0 or before in es.DETERMINERS)
+        word in es.HOMONYMS and (after not in es.DETERMINERS.keys() | NUMBER_WORDS or before in es.DETERMINERS)
     )
     return known or _stands_as_verb(word, before, after, words[at + 2 : at + 3])
 
@@ -236,9 +240,7 @@ def _apart(head: str, rest: str) -> Iterator[str]:
 
 def _opens_clause(words: list[str]) -> bool:
     """Whether words open with a verb of their own, or with a subject and its verb."""
-    start = next(
-        (at for at, word in enumerate(words) if word not in CLITICS | es.word_set("hoy ahora también todavía")), 0
-    )
+    start = next((at for at, word in enumerate(words) if word not in CLITICS | ADVERBS), 0)
     if words[0] in es.DETERMINERS and not is_finite(words, 1 if len(words) > 1 else 0):
         return any(is_finite(words, at) for at in range(2, min(4, len(words))))
     return len(words) - start > 1 and is_finite(words, start)

@@ -30,14 +30,14 @@ MIN_WORDS, MIN_PARTS = 3, 2
 HEADS = es.word_set(
     "cierre corte oferta receta curso cursos taller talleres festival ramo estreno beca becas club campamento factura "
     "carrera final huelga mantenimiento trucos guía museo menú banda limpieza tienda feria venta rebajas clases clase "
-    "preventa exposición adopción adopcion jornada software seguro seguros clínica servicio servicios alquiler torneo"
+    "receta preventa exposición adopción adopcion jornada software seguro seguros clínica servicio alquiler torneo"
 )
 INVARIABLE = es.word_set("gratis online web libre python excel favorito favorita")
 FIXED = {("masa", "madre"), ("amigo", "invisible"), ("segunda", "mano")}
 NAMED = regex.compile(r"^(?i:una?)\s(?=\p{L}+(?:ión|ion|aje|dor|dora)\b)")
 NO_HEADLINE = es.word_set(
-    "antes tras a al por de del en estimados estimadas yo ya que qué si sin para con hoy ayer felicitar saludar agradecer "
-    "pedir invitar"
+    "antes tras a al por de del en estimados estimadas yo ya que qué si sin para con hoy ayer felicitar saludar "
+    "agradecer pedir invitar"
 )
 
 
@@ -62,11 +62,11 @@ def find_headline(brief: Brief, place: int = 0) -> list[str]:
     if not is_balanced(body) or (len(said) > 1 and (len(body.split()) < MIN_WORDS or first in NEEDED)):
         return []
     body = regex.sub(r"^como (?=\p{L}+[aei]r(?:l[aeo]s?|se)? )", "cómo ", lowered(body))
-    found = [text for text in (_as_list(body), *bridged(body)) if says_again(text, brief)]
+    how = regex.fullmatch(r"(?i)(.+?) (?:de|sobre) c[oó]mo (.+)", body)
+    told = [f"{how[1]}: cómo {text}" for text in (how[2], *(head for head, _ in reversed(cuts(how[2]))))] if how else []
+    found = [text for text in (_as_list(body), *told, *bridged(body)) if says_again(text, brief)]
     heads = [text for text, _ in cuts(body)] + list(before_of(body))
-    shorter = sorted(
-        (text for text in heads if says_again(text, brief) and len(text.split()) > 1 + 2 * titled), key=len
-    )
+    shorter = sorted((text for text in heads if says_again(text, brief) and len(text.split()) > 1 + titled), key=len)
     return [capitalized(spelled(text)) for text in dict.fromkeys((*found, *reversed(shorter[-1:])))]
 
 
@@ -82,14 +82,15 @@ def _as_list(body: str) -> str:
         parts = body.split(", ")
         plain = len(parts) > MIN_PARTS and not regex.search(r"[:;.]| y ", body) and not has_verb(body)
         return f"{parts[0]}: {', '.join(parts[1:])}" if plain else body
-    grammar = es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "e", "o", "que"}
+    grammar = (es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "e", "o", "que"}) - {"de", "del"}
     if len(tokens) > MAX_KEYWORDS or grammar & {token.casefold() for token in tokens} or not body[0].islower():
         return body
     parts = [tokens[0]]
     for before, word in pairwise(tokens):
         plain = regex.sub("^ult", "últ", word)
         joined = regex.sub("^ult", "últ", before) in es.BEFORE_NOUN or before[0].isdecimal() or word[0].isdecimal()
-        if joined or is_adjective(word) or word in INVARIABLE or (before, word) in FIXED:
+        joined = joined or bool({before, word} & {"de", "del"})
+        if joined or (is_adjective(word) and word not in es.HOMONYMS) or word in INVARIABLE or (before, word) in FIXED:
             parts[-1] += f" {word}"
         elif len(parts) == 1 and before in HEADS and plain not in es.BEFORE_NOUN:
             parts[-1] += f" de {word}"

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "llama": r"^(?:describe|completa|cuéntanos|saluden|tráenos|enséñanos)\b",
     "agradece": r"^gracias|agradec",
-    "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de (?:la|agua|luz)|retrasos?|disculpas|suspend\p{L}+|aplaza\p{L}*"
-    r"|cancela\p{L}*|averías?|cerramos|no abrimos|no abriremos|andamio|mantenimiento|permanecerá)\b",
+    "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de (?:la|agua|luz)|retrasos?|disculpas|suspend\p{L}+"
+    r"|aplaza\p{L}*|cancela\p{L}*|averías?|cerramos|no abrimos|no abriremos|andamio|mantenimiento|permanecerá)\b",
     "empleo": r"\b(?:buscamos|busca|se convocan|oferta (?:de )?empleo|trabajo remoto|voluntarios|contrato)\b",
     "intimo": r"\b(?:mi (?:hij[oa]|padre|madre|abuel[oa]|jefe|perr[oa]|gat[oa])|yo)\b",
     "opina": r"\b(?:opini[oó]n|debate|deberían?|votación|encuesta|no necesitan|no es un)\b",
     "comparte": r"^c[oó]mo \p{L}+[aei]r(?:l[aeo]s?|se)? |\btrucos\b",
     "cita": r"\b(?:taller(?:es)?|concierto|festival|encuentro|jornadas?|club|carrera|quedada|clases?|noche de|curso"
     r"|presentación|exposición|liga|campamento|minicurso|congreso|feria|recital|visita guiada|torneo|charla|webinar)\b",
-    "lee": r"\b(?:receta|guía|podcast|v[ií]deo|entrevista|informe|mapa|episodio|explicado|analizamos|art[ií]culo|blog)\b",
+    "lee": r"\b(?:receta|guía|podcast|v[ií]deo|entrevista|informe|mapa|episodio|explicado|analizamos|art[ií]culo"
+    r"|blog)\b",
     "vende": r"[€$%]|\b(?:oferta|venta|rebajas|descuento|pesos|vendemos|tenemos|liquida\p{L}+|outlet)\b",
 }
 MESSAGES = frozenset({*KINDS, "noticia", "humor", "responde", "comenta"})

@@ -72,6 +72,20 @@ def _asked(plain: str) -> Iterator[str]:
         head, rest = plain[: match.start()], plain[match.end() :]
         if has_verb(head) and " o " not in rest and WORD.findall(head.casefold())[-1] not in es.FUNCTION_WORDS:
             yield f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
+    yield from _turned(plain)
+
+
+def _turned(plain: str) -> Iterator[str]:
+    """Yield a question with its subject in front, or with the reader named behind the verb."""
+    someone = regex.fullmatch(r"(?i)(.+) a alguien que (.+)", plain)
+    if someone:
+        yield f"Alguien {someone[2]}. ¿{capitalized(someone[1])}?"
+    supposed = regex.fullmatch(r"(?i)(y si) ((?:el|la|los|las) \p{L}+) (\p{L}+r[ae]n?) (.+)", plain)
+    if supposed:
+        yield f"¿Y si {supposed[3]} {supposed[2]} {supposed[4]}?"
+    known = regex.fullmatch(r"(?i)(ya )?(conocen|conocéis|conoces) a ((la|el) .+)", plain)
+    if known:
+        yield f"{capitalized(known[3])}: ¿{known[1] or ''}{'la' if known[4].lower() == 'la' else 'lo'} {known[2]}?"
     yours = ASKED_OF_YOU.fullmatch(plain)
     if yours:
         you = "vosotros" if yours[2].endswith("is") else "tú"

@@ -176,6 +176,8 @@ def _opened(body: str) -> Iterator[str]:
     """Yield the main clause with the adverbial that opened the sentence behind it."""
     first, comma, rest = body.partition(", ")
     timed = es.TIME.match(body)
+    if timed and body[timed.end() : timed.end() + 1] in {" ", ","}:
+        yield from _with_time(timed[0], body[timed.end() :].strip(" ,"))
     if timed and body[timed.end() : timed.end() + 1] == " " and not has_verb(timed[0]):
         first, comma, rest = timed[0], " ", body[timed.end() :].strip()
     if not comma or has_verb(first) or not has_verb(rest):
@@ -190,6 +192,18 @@ def _opened(body: str) -> Iterator[str]:
     for text in (rest, *(head for head, _ in reversed(cuts(rest)) if has_verb(head))):
         yield f"{text} {first[0].lower()}{first[1:]}"
     yield rest
+
+
+def _with_time(time: str, said: str) -> Iterator[str]:
+    """Yield a clause with its time behind the verb ("Presentamos el jueves el poemario")."""
+    words = said.split()
+    folded = [word.casefold().strip(",.:") for word in words]
+    verb = next((at for at in range(len(words)) if is_finite(folded, at)), len(words))
+    verb += verb + 1 < len(words) and folded[verb] in {"hemos", "he", "han", "ha"}
+    if verb + 1 < len(words) and "," not in " ".join(words[: verb + 1]):
+        start, end = " ".join(words[: verb + 1]), " ".join(words[verb + 1 :])
+        for tail in (end, *(head for head, _ in reversed(cuts(end)))):
+            yield f"{start} {time[0].lower()}{time[1:]} {tail}"
 
 
 def _given(body: str) -> Iterator[str]:
@@ -219,6 +233,6 @@ def _inverted(body: str) -> Iterator[str]:
     said = " ".join(words[start : verb + 1])
     if es.TIME.fullmatch(rest) or regex.fullmatch(r"(?:en|desde|hasta) (?:\p{L}+|\d+)", rest):
         yield f"{capitalized(rest)} {said} {lowered(subject)}"
-    for tail in (rest, *(head for head, _ in reversed(cuts(rest)))):
+    for tail in sorted((rest, *(head for head, _ in cuts(rest))), key=len):
         if len(tail.split()) < MAX_TAIL and not has_verb(tail) and not regex.search(r"[,:;]| y ", tail):
             yield f"{said} {tail} {lowered(subject)}"
