@@ -82,7 +82,7 @@ def slots(brief: Brief) -> dict[str, str]:
         found |= {"cuando": moment} if moment else {}
         news = find_news(clauses[phrase.place], phrase, timed=moment is not None)
         found |= {"anuncio": news} if news else {}
-    if phrase and len(phrase.words) > 1 and phrase.anchor >= _least(brief, phrase) and phrase.words[-1] not in LOOSE:
+    if phrase and len(phrase.words) > 1 and phrase.anchor >= _least(brief, phrase) and not LOOSE & {*phrase.words[-1:]}:
         article = phrase.determiner in es.OWN | set(es.ARTICLES.values())
         found["rotulo"] = f"{phrase.determiner} {phrase.text}" if article else phrase.text
     if action:

@@ -67,7 +67,6 @@ VERB_LIKE = regex.compile(r"(?:[aeoéíó]|[ae]n|mos|[aeá]is)$")
 PREDICATE = regex.compile(
     r"(?:[ai]d[oa]s?|ient[oa]s?|list[oa]s|llen[oa]s?|baj[oa]s?|capa(?:z|ces)|apt[oa]s?|iert[oa]s?|uest[oa]s?|rit[oa]s?)$"
 )
-# A measure, an adverbial without its end.
 CLITICS = es.word_set("no se nos me le les ya te lo")
 ADVERBS = es.word_set("hoy ahora también todavía")
 LOOSE = es.word_set(
@@ -166,7 +165,13 @@ def _says_enough(words: list[str], rest: str, mark: str) -> bool:
     return (
         not rest.startswith(("a la semana", "al mes", "al día", "al año"))
         and not (PREDICATE.search(words[-1]) and following in es.PREPOSITIONS - {"por"})
-        and not (following == "que" and ({"el", "la", "los", "las"} & set(words[-4:]) or PREDICATE.search(words[-1])))
+        and not (
+            following == "que"
+            and (
+                ((stated or len(words) < 4) and {"el", "la", "los", "las"} & set(words[-4:]))
+                or PREDICATE.search(words[-1])
+            )
+        )
         and not (listed and following not in es.FUNCTION_WORDS)
         and not (
             stated
@@ -185,10 +190,10 @@ def is_finite(words: list[str], at: int) -> bool:
     after = words[at + 1] if at + 1 < len(words) else ""
     if before in es.PREPOSITIONS | es.BEFORE_NOUN | es.DETERMINERS.keys() - {"la", "los", "las"}:
         return False
-    if at == 0 and word in es.IMPERATIVES - es.HOMONYMS:
-        return True
-    known = (is_verb(word) or word in MORE_VERBS) and not (
-        word in es.HOMONYMS and (after not in es.DETERMINERS.keys() | NUMBER_WORDS or before in es.DETERMINERS)
+    led = at > 1 and words[0] in es.DETERMINERS
+    noun = before in es.DETERMINERS or not (led or after in es.DETERMINERS.keys() | NUMBER_WORDS)
+    known = (is_verb(word) or (at == 0 and word in es.IMPERATIVES) or word in MORE_VERBS) and not (
+        word in es.HOMONYMS and noun
     )
     return known or _stands_as_verb(word, before, after, words[at + 2 : at + 3])
 
@@ -218,7 +223,8 @@ def _takes_a(words: list[str]) -> bool:
 def bridged(body: str) -> Iterator[str]:
     """Yield a statement or title said again: its second clause apart, or the end of a title in front of it."""
     stated = has_verb(regex.split(" (?:que|quien) ", body)[0]) and not TITLE.match(body.casefold())
-    for head, rest in cuts(body, whole=True):
+    parts = cuts(body, whole=True)
+    for head, rest in parts if stated else reversed(parts):
         if len(WORD.findall(rest)) < 2:
             continue
         tails = [rest, *(tail for tail, _ in reversed(cuts(rest)))]
@@ -230,7 +236,7 @@ def _apart(head: str, rest: str) -> Iterator[str]:
     words = WORD.findall(rest.casefold())
     if not has_verb(head):
         return
-    if words[0] == "para" and is_infinitive(words[1]):
+    if words[0] == "para" and is_infinitive(rest.split()[1]) and len(words) > 2:
         yield f"{head}. El objetivo: {rest[5:]}"
     elif words[0] == "porque":
         yield f"{head}. El motivo: {rest[7:]}"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.records import Brief
 
 MAX_KEYWORDS = 8
+OF = {"de", "del", "la", "las", "los"}
 MIN_WORDS, MIN_PARTS = 3, 2
 HEADS = es.word_set(
     "cierre corte oferta receta curso cursos taller talleres festival ramo estreno beca becas club campamento factura "
@@ -47,7 +48,10 @@ def find_headline(brief: Brief, place: int = 0) -> list[str]:
     `place` is the sentence of a draft to read so.
     """
     said = read_sentences(brief)[place:]
-    body = regex.sub(r"[:,]?\s*(?:en )?https?://\S+", "", said[0]).strip("¡!. ") if said else ""
+    linked = bool(said) and any(entity.label == "URL" and entity.text in said[0] for entity in brief.entities)
+    if not said or (place and (linked or said[0][0].isdecimal())):
+        return []
+    body = regex.sub(r"[:,]?\s*(?:en )?https?://\S+", "", said[0]).strip("¡!. ")
     if not body or regex.search(r"[?¿]|http|___|:$|\d[.)] ", body[:-1]):
         return []
     thanks = regex.fullmatch(r"(?i)(?:agradecer|dar las gracias) (a .+?)(?: que .*)?", body)
@@ -82,17 +86,28 @@ def _as_list(body: str) -> str:
         parts = body.split(", ")
         plain = len(parts) > MIN_PARTS and not regex.search(r"[:;.]| y ", body) and not has_verb(body)
         return f"{parts[0]}: {', '.join(parts[1:])}" if plain else body
-    grammar = (es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "e", "o", "que"}) - {"de", "del"}
-    if len(tokens) > MAX_KEYWORDS or grammar & {token.casefold() for token in tokens} or not body[0].islower():
+    grammar = (es.PREPOSITIONS | es.DETERMINERS.keys() | {"y", "e", "o", "que"}) - OF
+    if (
+        len(tokens) > MAX_KEYWORDS
+        or grammar & {token.casefold() for token in tokens}
+        or not body[0].islower()
+        or tokens[0] in es.DETERMINERS
+    ):
         return body
     parts = [tokens[0]]
     for before, word in pairwise(tokens):
-        plain = regex.sub("^ult", "últ", word)
+        accented = regex.sub("^ult", "últ", word)
         joined = regex.sub("^ult", "últ", before) in es.BEFORE_NOUN or before[0].isdecimal() or word[0].isdecimal()
-        joined = joined or bool({before, word} & {"de", "del"})
-        if joined or (is_adjective(word) and word not in es.HOMONYMS) or word in INVARIABLE or (before, word) in FIXED:
+        if (
+            joined
+            or before in OF
+            or word in OF
+            or (is_adjective(word) and word not in es.HOMONYMS)
+            or word in INVARIABLE
+            or (before, word) in FIXED
+        ):
             parts[-1] += f" {word}"
-        elif len(parts) == 1 and before in HEADS and plain not in es.BEFORE_NOUN:
+        elif len(parts) == 1 and before in HEADS and accented not in es.BEFORE_NOUN:
             parts[-1] += f" de {word}"
         else:
             parts.append(word)

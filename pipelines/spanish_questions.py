@@ -76,7 +76,7 @@ def _asked(plain: str) -> Iterator[str]:
 
 
 def _turned(plain: str) -> Iterator[str]:
-    """Yield a question with its subject in front, or with the reader named behind the verb."""
+    """Yield a question with whom it is about in front."""
     someone = regex.fullmatch(r"(?i)(.+) a alguien que (.+)", plain)
     if someone:
         yield f"Alguien {someone[2]}. ¿{capitalized(someone[1])}?"
@@ -86,6 +86,11 @@ def _turned(plain: str) -> Iterator[str]:
     known = regex.fullmatch(r"(?i)(ya )?(conocen|conocéis|conoces) a ((la|el) .+)", plain)
     if known:
         yield f"{capitalized(known[3])}: ¿{known[1] or ''}{'la' if known[4].lower() == 'la' else 'lo'} {known[2]}?"
+    yield from _with_subject(plain)
+
+
+def _with_subject(plain: str) -> Iterator[str]:
+    """Yield a question that names the reader behind the verb, or its subject before or behind the verb."""
     yours = ASKED_OF_YOU.fullmatch(plain)
     if yours:
         you = "vosotros" if yours[2].endswith("is") else "tú"

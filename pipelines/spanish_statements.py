@@ -124,7 +124,9 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
     shorter = [
         text
         for text, rest in cuts(body)
-        if has_verb(text) and says_again(text, brief) and (brief.tone != "witty" or rest.split()[0] in es.PREPOSITIONS)
+        if has_verb(text)
+        and says_again(text, brief)
+        and (brief.tone != "witty" or rest.split()[0] in es.PREPOSITIONS | {"que"})
     ]
     shorter = shorter or [
         text
@@ -144,7 +146,7 @@ def _opens_noun(body: str) -> bool:
 
 def _turned(body: str) -> Iterator[str]:
     """Yield the sentence with its last adverbial in front or its first one behind, and what else can change places."""
-    for head, rest in cuts(body):
+    for head, rest in cuts(body, whole=True):
         words = WORD.findall(rest.casefold())
         if (
             words[0] in OPENERS
