@@ -134,7 +134,7 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
         if says_again(text, brief)
         and has_verb(text)
         and len(text.split()) > MIN_WORDS
-        and es.DETERMINERS.keys() & set(text.split()[-3:-1])
+        and (es.DETERMINERS.keys() & set(text.split()[-3:-1]) or len(text.split()) > MIN_WORDS + 1)
     ]
     yield from reversed(shorter[-1:])
 
