@@ -262,7 +262,7 @@ def _in_front(head: str, rest: str) -> Iterator[str]:
     elif (
         (words[0] in FRONTED or rest == "paso a paso" or (words[0].endswith(("ando", "iendo")) and TITLE.match(head)))
         and not regex.search(r"[,:;]|^\S+ [oy] ", head)
-        and not regex.search(r"[:;]| [oy] ", rest)
+        and not regex.search(r"[,:;]| [oy] ", rest)
     ):
         yield f"{capitalized(rest)}: {lowered(head)}"
 
