@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines import spanish_words as es
 from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, longest_copied_run, one_line
+from pipelines.spanish_clauses import LOOSE
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_kinds import COUNTED, NOT_FOR_SALE, PEOPLE, kind_of
 from pipelines.spanish_messages import MESSAGES, find_message
@@ -41,11 +42,13 @@ SLOTS = COMMON_SLOTS | VOICES["we"].keys() | {
     "asunto", "Asunto", "del_asunto", "gente", "Gente", "cuando", "Cuando", "anuncio", "Anuncio", "accion", "Accion",
     "accion_tu", "Accion_tu", "hecho", "pregunta", "oferta", "Oferta", "titular", "Titular", "propuesta", "Propuesta",
     "propio", "en_venta", "tu", "usted", "sin_enlace", "Queremos", "Buscamos", "gracias", "largo", "dos", "enlace",
-    "sin_mensaje", *MESSAGES,
+    "sin_mensaje", "rotulo", "Rotulo", *MESSAGES,
 }  # fmt: skip
 MAX_HASHTAG_WORDS = 3
 MAX_SOUGHT_WORDS = 5
 MAX_COPIED_WORDS = 6
+# How surely a query is about its topic where a frame says nothing else; see NounPhrase.
+SURE, LIKELY = 3.0, 2.5
 
 
 def slots(brief: Brief) -> dict[str, str]:
@@ -79,6 +82,9 @@ def slots(brief: Brief) -> dict[str, str]:
         found |= {"cuando": moment} if moment else {}
         news = find_news(clauses[phrase.place], phrase, timed=moment is not None)
         found |= {"anuncio": news} if news else {}
+    if phrase and len(phrase.words) > 1 and phrase.anchor >= _least(brief, phrase) and not LOOSE & {*phrase.words[-1:]}:
+        article = phrase.determiner in es.OWN | set(es.ARTICLES.values())
+        found["rotulo"] = f"{phrase.determiner} {phrase.text}" if article else phrase.text
     if action:
         found |= {"accion_tu": action} | ({} if phrase else {"es": "es"})
         if not {"tu", "tus", "te"} & set(action.split()):
@@ -92,6 +98,11 @@ def slots(brief: Brief) -> dict[str, str]:
         if name[0].isupper() and name[0].lower() + name[1:] in found:
             found[name] = capitalized(found[name[0].lower() + name[1:]])
     return found
+
+
+def _least(brief: Brief, phrase: NounPhrase) -> float:
+    """Return how sure a topic must be to stand alone: less in a question or with a definite article."""
+    return LIKELY if phrase.determiner in es.ARTICLES.values() or _is_one_question(brief) else SURE
 
 
 def _author(clauses: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -150,7 +161,7 @@ def _typed(phrase: NounPhrase, declined: dict[str, str]) -> dict[str, str]:
     noun = next((word.casefold() for word in phrase.words if word.casefold() not in es.BEFORE_NOUN), "")
     kind = kind_of(noun)
     sold = {"en_venta": ""} if kind != "asunto" and noun not in NOT_FOR_SALE else {}
-    if phrase.is_name or kind is None or (kind == "asunto" and phrase.determiner in es.OWN):
+    if phrase.is_name or kind is None or phrase.anchor < SURE or (kind == "asunto" and phrase.determiner in es.OWN):
         return sold
     forms = {kind: "el_topic", f"un_{kind}": "un_topic", f"al_{kind}": "al_topic", f"del_{kind}": "del_topic"}
     return sold | {name: declined[form] for name, form in forms.items() if name in SLOTS and form in declined}

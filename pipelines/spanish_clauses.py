@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
+from pipelines.facts import NUMBER_WORDS
 from pipelines.phrases import longest_copied_run, one_line
 from pipelines.sentences import capitalized, is_balanced, sentences
 from pipelines.spanish_grammar import gender_and_number, is_infinitive, is_verb
@@ -26,12 +27,28 @@ WORD = regex.compile(r"[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}'\u2019.,:/%-]*(?<![.,:]
 # Where a sentence may be cut; the word opens what is cut off.
 BORDER = regex.compile(
     r"(?:[,;:]|\s[\u2014\u2013-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|"
-    r"antes|después|cuando|sobre"
-    r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d))|"
-    r"\p{L}{3,}(?:ando|iendo)|este|esta)\s)"
+    r"antes|después|cuando|sobre|tras|si|mientras|según"
+    r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|fin de semana|\d))|"
+    r"\p{L}{3,}(?:ando|iendo)|este|esta|tod[oa]s?(?=\s(?:el|la|los|las)))\s)|\s(?=paso a paso$)"
 )
+# What an author asks of a tool, and what only names the kind of text.
+REQUEST = regex.compile(
+    r"(?i)^(?:(?:escr[ií]be(?:me)?|haz(?:me)?|necesito|quiero|dame|prepara|crea|redacta)\s)?(?:(?:un|el)\s)?"
+    r"(?:tuit|tweet|post|hilo|mensaje|publicación|anuncio)\s(?:sobre|para|de|anunciando|que)\s"
+    r"|^(?:anunciar|promocionar|contar|comunicar|tuitear(?:\ssobre)?|hablar\sde|publicar(?:\ssobre)?|explicar|promover)"
+    r"\s(?:que\s)?|^(?:para\s(?:twitter|redes|la\scuenta\sde\s[^:,]+)|ideas?\sde\stuit)[:,]\s"
+    r"|^(?:qué|que|cómo|como)\s(?:puedo|podría|podemos|debo)\s\p{L}+r\s(?:por|sobre)\s"
+    r"(?=(?:el|la|los|las|una?|nuestr[oa]s?|mis?)\s)"
+)
+# What an author asks of who writes for them, not of readers.
+FOR_THE_TOOL = regex.compile(
+    r"(?i)¿?(?:qu[eé]|c[oó]mo|cu[aá]l) (?:\p{L}+ )?(?:puedo|podría|debo|pongo|digo|tuiteo|tuitear|publico|publicar"
+    r"|anuncio|escribo)\b|¿?mejor (?:anunciar|publicar|decir) |pongo |¿?con qué tono "
+)
+# A sentence with such signs is not quoted: without them its words would not be the author's.
+CODE = regex.compile(r"[{}<>`\\]|%[sdx]\b|\$\(")
 # What is cut off here would turn round or widen what is said before.
-NEEDED = es.word_set("si hasta solo sólo excepto salvo menos sin no ni pero cuando mientras antes sino")
+NEEDED = es.word_set("si según porque hasta solo sólo excepto salvo menos sin no ni pero cuando mientras antes sino")
 HANGING = es.FUNCTION_WORDS - es.word_set("bien mal hoy ayer mañana aquí más también ya nada siempre todo")
 BARE_VERBS = es.word_set(
     "vuelve vuelven cierra cierran llega llegan empieza empiezan ascendimos llegamos abrimos abre abren termina crece "
@@ -42,14 +59,19 @@ QUESTION_START = regex.compile(
     r"(?:qué|que|cuál|cual|quién|quien|cómo|dónde|cuándo|cuánt[oa]s?|con qué|por qué|a quien|a quién|de qué|ya conocen|"
     r"comprar\w+|mejor \p{L}+r |pongo|como digo)(?!\p{L})"
 )
-PEOPLE_AFTER = regex.compile(
-    r"(?:quien(?:es)?|gente|chic[oa]s|niñ[oa]s|adultos|estudiantes|padres?|principiantes|oficinas)"
+# What may stand in front of a title, and what opens one that has a verb.
+FRONTED = es.word_set("para en con sin tras desde si antes después durante cuando")
+TITLE = regex.compile(r"(?:c[oó]mo|por qué|lo que|dónde|cuándo|cosas que|(?:el día|la vez|las cosas) que) \p{L}+")
+VERB_LIKE = regex.compile(r"(?:[aeoéíó]|[ae]n|mos|[aeá]is)$")
+# An adjective or participle that says little without what follows it.
+PREDICATE = regex.compile(
+    r"(?:[ai]d[oa]s?|ient[oa]s?|list[oa]s|llen[oa]s?|baj[oa]s?|capa(?:z|ces)|apt[oa]s?|iert[oa]s?|uest[oa]s?|rit[oa]s?)$"
 )
-# A participle that waits for more, a measure, an adverbial without its end.
 CLITICS = es.word_set("no se nos me le les ya te lo")
+ADVERBS = es.word_set("hoy ahora también todavía")
 LOOSE = es.word_set(
     "ser también grabado grabada hecho hecha hechos hechas aprendido aprendida pasad pica rutas minuto día "
-    "dia año vez preguntó lava seis sábado dia"
+    "paso más dia año vez preguntó lava seis sábado dia"
 )
 MORE_VERBS = es.word_set(
     "informa informamos "
@@ -88,8 +110,12 @@ def _parted(query: str) -> str:
 @lru_cache(maxsize=256)
 def _read_sentences(query: str) -> tuple[str, ...]:
     found = []
+    query = REQUEST.sub("", query)
     for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", _parted(query))):
-        clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*<>\[\]]+|#\S+|(?<!\S)_+", " ", one_line(text))
+        if CODE.search(text) or FOR_THE_TOOL.match(text):
+            continue
+        clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*\[\]]+|#\S+|(?<!\S)_+", " ", one_line(text))
+        clean = regex.sub(r"(?<=[!?])[!?]+(?=\s|$)|(?<=[¡¿])[¡¿]+", "", clean)
         if clean.strip(" .!?¡¿"):
             found.append(" ".join(clean.split()).replace(" .", ".").removeprefix("| "))
     return tuple(found)
@@ -110,7 +136,9 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             len(words) > 1
             and following
             and words[-1] not in HANGING
-            and not (is_finite(words, len(words) - 1) and words[-1] not in BARE_VERBS)
+            and not (
+                is_finite(words, len(words) - 1) and words[-1] not in BARE_VERBS and not TITLE.match(head.casefold())
+            )
             and words[-1] not in es.BEFORE_NOUN
             and not (is_infinitive(words[-1]) and words[-2] != "puede")
             and not words[-1].endswith(("ando", "iendo"))
@@ -119,7 +147,8 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
             and not (following[0] == "que" and {"hace", "cuál", "cual", "qué"} & set(words))
             and len(words) - words[0:1].count("un") > 1
-            and (whole or following[0] not in NEEDED)
+            and (whole or not (body[len(head)] == "," and ":" in head))
+            and (whole or (following[0] not in NEEDED and _says_enough(words, rest, mark=body[len(head)])))
             and not (following[0] in {"a", "al"} and is_verb(words[0]) and len(words) < 3)
             and not (following[0] == "que" and (is_verb(words[-1]) or words[-1] in {"de", "lo"} or "más" in words))
             and is_balanced(head)
@@ -127,14 +156,62 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             yield head, rest
 
 
-def is_finite(words: list[str], at: int) -> bool:
-    """Whether the word at this place is a finite verb there."""
-    word, before = words[at], words[at - 1] if at else ""
-    noun = before in es.PREPOSITIONS | es.DETERMINERS.keys() - {"la", "los", "las"}
+def _says_enough(words: list[str], rest: str, mark: str) -> bool:
+    """Whether a head may stand without the rest: not an adjective that goes on, half a list, a verb with its manner."""
+    following = WORD.findall(rest.casefold())[0]
+    stated = any(is_finite(words, at) for at in range(len(words)))
+    listed = mark == "," and stated and not has_verb(rest) and regex.search(r", | [yeou] ", f"{rest} ")
+    sought = words[0] in es.SEEKING
     return (
-        (is_verb(word) or word in MORE_VERBS)
-        and not noun
-        and not (word in es.HOMONYMS and (at == 0 or before in es.DETERMINERS))
+        not rest.startswith(("a la semana", "al mes", "al día", "al año"))
+        and not (PREDICATE.search(words[-1]) and following in es.PREPOSITIONS - {"por"})
+        and not (
+            following == "que"
+            and (
+                ((stated or len(words) < 4) and {"el", "la", "los", "las"} & set(words[-4:]))
+                or PREDICATE.search(words[-1])
+            )
+        )
+        and not (listed and following not in es.FUNCTION_WORDS)
+        and not (
+            stated
+            and not sought
+            and (
+                len(words) < 4 or "no" in words[:2] or (following in {"con", "sin"} and words[-2] not in es.DETERMINERS)
+            )
+        )
+        and not {"o", "u", "mejor", "si", "cada"} & set(words)
+    )
+
+
+def is_finite(words: list[str], at: int) -> bool:
+    """Whether the word at this place is a finite verb there, by list or by what stands around it."""
+    word, before = words[at], words[at - 1] if at else ""
+    after = words[at + 1] if at + 1 < len(words) else ""
+    if before in es.PREPOSITIONS | es.BEFORE_NOUN | es.DETERMINERS.keys() - {"la", "los", "las"}:
+        return False
+    led = at > 1 and words[0] in es.DETERMINERS
+    noun = before in es.DETERMINERS or not (led or after in es.DETERMINERS.keys() | NUMBER_WORDS)
+    known = (is_verb(word) or (at == 0 and word in es.IMPERATIVES) or word in MORE_VERBS) and not (
+        word in es.HOMONYMS and noun
+    )
+    return known or _stands_as_verb(word, before, after, words[at + 2 : at + 3])
+
+
+def _stands_as_verb(word: str, before: str, after: str, then: list[str]) -> bool:
+    """Whether a word that no list knows reads as a verb: behind `se`, or between a noun and a determiner."""
+    if word in es.FUNCTION_WORDS | es.BEFORE_NOUN or is_infinitive(word) or not VERB_LIKE.search(word):
+        return False
+    timed = (
+        after in {"el", "este", "los"}
+        and then
+        and (TIMED.match(f"el {then[0]}") or TIMED.match(then[0]) or then[0][0].isdecimal())
+    )
+    return before in {"se", "nos", "me", "te"} or bool(
+        after in es.DETERMINERS.keys() - {"al", "del"}
+        and not timed
+        and before not in {"la", "los", "las", ",", "lo"}
+        and not PREDICATE.search(word)
     )
 
 
@@ -143,86 +220,79 @@ def _takes_a(words: list[str]) -> bool:
     return any(is_verb(word) for word in words[-2:]) or words[-1] in LOOSE
 
 
-def bridged(body: str) -> Iterator[str]:  # noqa: C901, PLR0912  # one rule after the other
-    """Yield what stands before a border and what follows it, with words of ours between them."""
-    for head, rest in cuts(body, whole=True):
-        words, before = WORD.findall(rest.casefold()), WORD.findall(head.casefold())
-        comma = body[len(head) : len(head) + 1] == ","
-        if len(words) < 2:
+def bridged(body: str) -> Iterator[str]:
+    """Yield a statement or title said again: its second clause apart, or the end of a title in front of it."""
+    stated = has_verb(regex.split(" (?:que|quien) ", body)[0]) and not TITLE.match(body.casefold())
+    parts = cuts(body, whole=True)
+    for head, rest in parts if stated else reversed(parts):
+        if len(WORD.findall(rest)) < 2:
             continue
-        if words[0] == "para":
-            asked = "¿Para quién?" if PEOPLE_AFTER.search(rest) and not is_infinitive(words[1]) else "¿Para qué?"
-            yield f"{head}. {asked} {capitalized(rest)}"
-        elif words[0] == "hasta" and words[1] == "que":
-            yield f"{head}. ¿Hasta cuándo? {capitalized(rest)}"
-        elif words[0] == "sobre":
-            yield f"{head}. ¿Sobre qué? {capitalized(rest)}"
-        elif words[0] == "con" and " o " not in rest and not comma and not has_verb(rest):
-            met = words[1] in {"un", "una"} and regex.search("(?i)entrevista|charla|conversa", head)
-            yield f"{head}. {'¿Con quién? Con' if met else 'Y con'}{rest[3:]}"
-        elif (
-            words[0] == "en"
-            and words[1] in {"el", "la", "los", "las"}
-            and not es.TIME.search(rest)
-            and words[-1] != "noventa"
-        ):
-            yield f"{head}. ¿Dónde? {capitalized(rest)}"
-        elif (
-            words[0] == "y"
-            and has_verb(head)
-            and is_finite(words, min(2, len(words) - 1))
-            and words[1] in {"se", "la", "lo"}
-        ):
-            yield f"{head}. Por cierto, {rest[2:]}"
-        elif words[0] == "que" and len(before) > 2:
-            nouns = [word for word in before if word in {"el", "la", "los", "las", "al", "un", "una"}]
-            if nouns and nouns[-1] in {"un", "una"}:
-                yield f"{head}. En concreto, {nouns[-1].replace('un', 'uno') if nouns[-1] == 'un' else 'una'} {rest}"
-            elif nouns:
-                yield f"{head}. Sí, {nouns[-1].replace('al', 'el')} {rest}"
-        elif (
-            comma and words[0] not in es.word_set("y e o u a el la un una que pero avisando llama") and "," not in rest
-        ):
-            yield f"{head}. Un detalle: {rest}"
-    made = regex.fullmatch(r"(.{6,}?) ((?:grabad|hech|fabricad|cosid|elaborad|diseñad)[oa]s? [^,]+)(?:,.*)?", body)
-    if made:
-        yield from (
-            f"{made[1]}. Un detalle: {text}" for text in (made[2], *(head for head, _ in reversed(cuts(made[2]))))
-        )
-    bare = regex.fullmatch(r"(\p{L}+s) (que (?:no )?(?:se )?\p{L}+ .+)", body)
-    gender = gender_and_number(bare[1].casefold())[0] if bare else None
-    if bare and gender and bare[1].casefold() not in es.FUNCTION_WORDS and not is_verb(bare[1]):
-        for text in (bare[2], *(head for head, _ in reversed(cuts(bare[2])))):
-            yield f"{bare[1]} de {'los' if gender == 'm' else 'las'} {text}"
-    between = regex.fullmatch(r"(.+?) (entre .+ y .+?) (para \p{L}+[aei]r .+)", body)
-    if between:
-        yield f"{between[1]} {between[3]}, {between[2]}"
-    filmed = regex.fullmatch(r"(?i)v[ií]deo de c[oó]mo (.+?)( paso a paso)?", body)
-    if filmed:
-        yield f"En video: cómo {filmed[1]}"
-    of = regex.fullmatch(r"(.+?\p{L}) ((?:del|de las|de los|de la) .+)", body)
-    if of:
-        words = of[1].casefold().split()
+        tails = [rest, *(tail for tail, _ in reversed(cuts(rest)))]
+        yield from (text for tail in tails for text in (_apart(head, tail) if stated else _in_front(head, tail)))
+
+
+def _apart(head: str, rest: str) -> Iterator[str]:
+    """Yield two sentences of one where a purpose, a reason or a second main clause follows."""
+    words = WORD.findall(rest.casefold())
+    if not has_verb(head):
+        return
+    if words[0] == "para" and is_infinitive(rest.split()[1]) and len(words) > 2:
+        yield f"{head}. El objetivo: {rest[5:]}"
+    elif words[0] == "porque":
+        yield f"{head}. El motivo: {rest[7:]}"
+    elif words[0] in {"y", "e"} and _opens_clause(words[1:]):
+        yield f"{head}. {capitalized(rest[2:])}"
+
+
+def _opens_clause(words: list[str]) -> bool:
+    """Whether words open with a verb of their own, or with a subject and its verb."""
+    start = next((at for at, word in enumerate(words) if word not in CLITICS | ADVERBS), 0)
+    if words[0] in es.DETERMINERS and not is_finite(words, 1 if len(words) > 1 else 0):
+        return any(is_finite(words, at) for at in range(2, min(4, len(words))))
+    return len(words) - start > 1 and is_finite(words, start)
+
+
+def _in_front(head: str, rest: str) -> Iterator[str]:
+    """Yield a title with its end in front ("Para adultos: clases de guitarra"), or a colon for the preposition."""
+    words = WORD.findall(rest.casefold())
+    if words[0] == "sobre" and TITLE.match(head.casefold()):
+        yield f"{capitalized(rest[6:])}: {lowered(head)}"
+    elif words[0] == "sobre" and not regex.search("[,:]", head):
+        yield f"{head}: {rest[6:]}"
+    elif (
+        (words[0] in FRONTED or rest == "paso a paso" or (words[0].endswith(("ando", "iendo")) and TITLE.match(head)))
+        and not regex.search(r"[,:;]|^\S+ [oy] ", head)
+        and not regex.search(r"[,:;]| [oy] ", rest)
+    ):
+        yield f"{capitalized(rest)}: {lowered(head)}"
+
+
+def before_of(text: str) -> Iterator[str]:
+    """Yield what stands before each `de` of a noun phrase that has more than a bare noun before it."""
+    for match in regex.finditer(r" (?=(?:de|del) )", text):
+        head = text[: match.start()].rstrip(",;:")
+        words = WORD.findall(head.casefold())
         if (
-            len(words) > 1
-            and words[-1] not in HANGING
-            and not is_finite(words, len(words) - 1)
-            and not TIMED.search(of[2])
-            and not of[2][4:5].isdecimal()
-            and not has_verb(of[2].split(" que ")[0])
+            len(words) > 2
+            and words[-1] not in es.FUNCTION_WORDS | es.BEFORE_NOUN | LOOSE | {"%"}
+            and not {"no", "o"} & set(words)
+            and "," not in head
+            and not words[-1][0].isdecimal()
+            and is_balanced(head)
         ):
-            yield from (
-                f"{of[1]}. ¿De qué? {capitalized(text)}" for text in (of[2], *(h for h, _ in reversed(cuts(of[2]))))
-            )
+            yield head
+
+
+def lowered(text: str) -> str:
+    """Return a phrase as it stands inside a sentence; a name keeps its capital."""
+    first, *more = text.split()
+    named = not first[1:].islower() or (more and more[0][0].isupper())
+    known = is_verb(first) or gender_and_number(first.casefold())[0] or first.casefold() in es.FUNCTION_WORDS
+    return text if named or not known else text[0].lower() + text[1:]
 
 
 @lru_cache(maxsize=4096)
 def has_verb(text: str) -> bool:
     """Whether a text has a finite verb that is not a noun there."""
-    words = [word.casefold() for word in WORD.findall(text)]
-    return any(
-        (is_verb(word) or word in MORE_VERBS)
-        and not (word in es.HOMONYMS and (at == 0 or words[at - 1] in es.PREPOSITIONS | es.DETERMINERS.keys()))
-        and not (at and words[at - 1] in {"el", "los", "un", "una", "de"})
-        for at, word in enumerate(words)
-    )
+    words = [word.casefold() for word in regex.findall(rf"{WORD.pattern}|[,:;.]", text)]
+    return any(is_finite(words, at) and not (at and words[at - 1] in {"el", "los"}) for at in range(len(words)))

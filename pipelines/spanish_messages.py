@@ -8,7 +8,7 @@ import regex
 
 from pipelines.phrases import one_line
 from pipelines.sentences import capitalized
-from pipelines.spanish_clauses import says_again
+from pipelines.spanish_clauses import read_sentences, says_again
 from pipelines.spanish_headlines import find_headline
 from pipelines.spanish_questions import find_question
 from pipelines.spanish_statements import find_link_call, find_statements
@@ -20,26 +20,16 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "llama": r"^(?:describe|completa|cuéntanos|saluden|tráenos|enséñanos)\b",
     "agradece": r"^gracias|agradec",
-    "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de (?:la|agua)|avisos?|informa(?:mos)?"
-    r"|retrasos?|demoras?|llegan tarde"
-    r"|mantenimiento|disculpas|perdón|horarios?|normas|suspend\p{L}+|aplaza\p{L}*|traslada"
-    r"|solo se puede|apareció en|compruebe"
-    r"|actualización|alerta|cerramos|no nos funciona|no va desde|sin publico|error|no hacemos|dejo de|andamio|fallo)\b",
+    "aviso": r"\b(?:cierre|cierra el|cerrad[oa]s?|corte de (?:la|agua|luz)|retrasos?|disculpas|suspend\p{L}+"
+    r"|aplaza\p{L}*|cancela\p{L}*|averías?|cerramos|no abrimos|no abriremos|andamio|mantenimiento|permanecerá)\b",
     "empleo": r"\b(?:buscamos|busca|se convocan|oferta (?:de )?empleo|trabajo remoto|voluntarios|contrato)\b",
-    "intimo": r"\b(?:mi (?:hij[oa]|padre|madre|abuel[oa]|jefe)|yo|cerré|me matriculé|cambié|se murió"
-    r"|me temblaban|cumplidos?)\b",
-    "opina": r"\b(?:opini[oó]n|debate|deberían?|mejor|votación|vota|encuesta|no necesitan|no es un"
-    r"|no hace|lo digo|favorita"
-    r"|crianza|facturar|dice la receta|olor)\b",
+    "intimo": r"\b(?:mi (?:hij[oa]|padre|madre|abuel[oa]|jefe|perr[oa]|gat[oa])|yo)\b",
+    "opina": r"\b(?:opini[oó]n|debate|deberían?|votación|encuesta|no necesitan|no es un)\b",
     "comparte": r"^c[oó]mo \p{L}+[aei]r(?:l[aeo]s?|se)? |\btrucos\b",
-    "cita": r"\b(?:taller|concierto|festival|encuentro|jornadas?|club|carrera|quedada|clases?|noche de"
-    r"|tarde de|presentación"
-    r"|exposición|liga|campamento|(?:mini)?curso|sprint|congreso|recogida|trueque|homenaje|feria|final"
-    r"|estreno|visita|tambores"
-    r"|coro|ensaya|función|lección|jornada|limpieza|programa)\b",
-    "lee": r"\b(?:receta|guía|podcast|v[ií]deo|entrevista|informe|resultados|mapa|episodio|explicado"
-    r"|diferencia|analizamos"
-    r"|tabla|canciones|cenas|charlamos|planes|grabado toda|código|factura|interes|hipoteca|un d[ií]a con)\b",
+    "cita": r"\b(?:taller(?:es)?|concierto|festival|encuentro|jornadas?|club|carrera|quedada|clases?|noche de|curso"
+    r"|presentación|exposición|liga|campamento|minicurso|congreso|feria|recital|visita guiada|torneo|charla|webinar)\b",
+    "lee": r"\b(?:receta|guía|podcast|v[ií]deo|entrevista|informe|mapa|episodio|explicado|analizamos|art[ií]culo"
+    r"|blog)\b",
     "vende": r"[€$%]|\b(?:oferta|venta|rebajas|descuento|pesos|vendemos|tenemos|liquida\p{L}+|outlet)\b",
 }
 MESSAGES = frozenset({*KINDS, "noticia", "humor", "responde", "comenta"})
@@ -69,6 +59,9 @@ def find_message(brief: Brief) -> dict[str, str]:
     alone, leaning = find_statements(brief)
     headline = [] if asked else [f"{text}." for text in find_headline(brief)]
     alone = [headline, *alone] if headline else alone
+    if not alone and not asked:
+        titles = (find_headline(brief, place) for place in range(1, len(read_sentences(brief))))
+        alone = [[f"{text}." for text in title] for title in titles if title][:1]
     if (
         asked
         and alone

@@ -26,7 +26,8 @@ class NounPhrase:
     """A noun phrase of the query; `words` stand without the `determiner`, which is empty where there is none.
 
     Gender is m, f or None where nothing tells; `plural` likewise. A bare one stands in a sentence without determiner,
-    one that is sought behind "we look for". `place` is the clause it stands in.
+    one that is sought behind "we look for". `place` is the clause it stands in, `anchor` says from 1 to 4.5 how surely
+    the clause is about it.
     """
 
     words: tuple[str, ...]
@@ -38,6 +39,7 @@ class NounPhrase:
     is_bare: bool = False
     is_sought: bool = False
     place: int = 0
+    anchor: float = 0.0
     score: float = 0.0
 
     @property
@@ -144,7 +146,7 @@ def _noun_phrases(clause: Sequence[str], place: int, names: set[str]) -> Iterato
         phrase = _with_case(phrase, names, opens=start == 0)
         phrase = replace(phrase, is_bare=not determiner and not verbless, is_sought=before in es.SEEKING)
         score = _anchor(words, index, determiner, verbless=verbless) - (last < len(clause))
-        yield replace(phrase, place=place, score=score)
+        yield replace(phrase, place=place, anchor=score, score=score)
         index = max(end, index + 1)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.sentences import capitalized, refers_back
-from pipelines.spanish_clauses import MORE_VERBS, QUESTION_START, WORD, cuts, has_verb, read_sentences, says_again
+from pipelines.sentences import capitalized, is_balanced, refers_back
+from pipelines.spanish_clauses import QUESTION_START, TITLE, WORD, before_of, cuts, has_verb, read_sentences, says_again
 from pipelines.spanish_grammar import is_verb
 
 if TYPE_CHECKING:
@@ -16,67 +16,91 @@ if TYPE_CHECKING:
 
     from pipelines.records import Brief
 
-ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál"}
+ACCENTED = {"que": "qué", "como": "cómo", "quien": "quién", "cual": "cuál", "cuales": "cuáles", "donde": "dónde",
+            "cuando": "cuándo", "cuanto": "cuánto"}  # fmt: skip
+FAVORITE = regex.compile(
+    r"(?i)(cuál|cuáles|quién) (es|son) ((?:tu|tus|vuestr[oa]s?|para ti el|para ti la|el|la) [^,]+?)"
+    r"(?: (?:para|en|de) .+)?"
+)
+JOINS = regex.compile(r"(?i)(quién se (?:apunta|anima|suma)) (?:al|a (?:el|la|los|las|una?)) (.+)")
+FRONT = regex.compile(r"\s(?=(?:en|para|si|sin|al|el (?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|\d+))\s)")
+ASKED_OF_YOU = regex.compile(r"(?i)(.+? )?(\p{L}+(?:[aei]rías|[ai]ste|áis|éis)) ((?:a|al|en|con|por|para|de) .+)")
+EITHER = regex.compile(
+    r"(?i)(?:prefier\p{L}+ )?((?:el|la|los|las) \p{L}+|\p{L}+[aei]r)(?: se \p{L}+)? ((en|de|con|por|a|sin) .+ o \3 .+)"
+)
 
 
 def find_question(brief: Brief) -> str | None:
-    """Return the question to readers that the query is or ends with, turned round where it is long."""
+    """Return the question to readers that the query is or ends with; a long one only where it can be turned round."""
     said = read_sentences(brief)
     if not said:
         return None
     text = next((one for one in (said[-1], said[0]) if one.endswith("?")), said[-1])
-    survey = regex.match(r"(?i)encuesta sobre (qué .+)|(?:el|la) (\p{L}+) que (te \p{L}+ .+)", text.strip("."))
+    survey = regex.match(r"(?i)(?:una )?encuesta sobre (qué .+)", text.strip("."))
     if survey and len(said) == 1:
-        return f"Encuesta: ¿{survey[1]}?" if survey[1] else f"¿Qué {survey[2]} {survey[3]}?"
+        return f"Encuesta: ¿{survey[1]}?"
     plain = text.strip("¿? .!")
-    bare = len(said) == 1 and QUESTION_START.match(plain.casefold()) is not None
-    if not (text.endswith("?") or (bare and has_verb(plain))) or "http" in text or not plain:
+    bare = len(said) == 1 and QUESTION_START.match(plain.casefold()) is not None and not TITLE.match(plain.casefold())
+    if not (text.endswith("?") or (bare and has_verb(plain))) or "http" in text or not plain or not is_balanced(plain):
         return None
-    if not text.endswith("?"):
-        plain = regex.sub(r"^(que|como|quien|cual)\b", lambda match: ACCENTED[match[0].lower()], plain)
-    plain = plain.replace("a quien le", "a quién le")
+    plain = (
+        regex.sub(rf"(?i)^({'|'.join(ACCENTED)})\b(?! si\b)", lambda match: ACCENTED[match[0].casefold()], plain)
+        if plain[0].islower() or text[0] == "¿"
+        else plain
+    )
     if refers_back(plain) and "¿" not in plain and not plain.casefold().startswith("y si"):
         return None
     return next((said for said in _asked(plain) if says_again(said, brief)), None)
 
 
-def _asked(plain: str) -> Iterator[str]:  # noqa: C901, PLR0912  # one rule after the other
+def _asked(plain: str) -> Iterator[str]:
     """Yield a question in the wordings that rules allow, the author's own first."""
     front, inner, asked = plain.rpartition("¿")
     if inner:
-        if refers_back(front.strip()):
-            yield f"¿{capitalized(asked)}?"
-            return
-        yield f"{capitalized(front.strip())} ¿{asked}?"
-        if front.strip().endswith(":") and not has_verb(front):
-            yield f"{capitalized(front.strip(' :'))}. Dilo claro: ¿{asked}?"
+        if not refers_back(front.strip()) and front.strip().endswith((",", ":")):
+            yield f"{capitalized(front.strip())} ¿{asked}?"
+        yield f"¿{capitalized(asked)}?"
         return
     yield f"¿{capitalized(plain)}?"
-    told = regex.fullmatch(r"(?i)c[oó]mo (anuncio|digo|explico|cuento) que (.+?) (sin .+)", plain)
-    if told:
-        yield f"{capitalized(told[2])}. ¿Cómo lo {told[1]} {told[3]}?"
+    joins = JOINS.fullmatch(plain)
+    if joins:
+        yield from (
+            f"{capitalized(text)}: ¿{joins[1].lower()}?"
+            for text in (joins[2], *(head for head, _ in reversed(cuts(joins[2]))), *before_of(joins[2]))
+        )
+    for match in FRONT.finditer(plain):
+        head, rest = plain[: match.start()], plain[match.end() :]
+        if has_verb(head) and " o " not in rest and WORD.findall(head.casefold())[-1] not in es.FUNCTION_WORDS:
+            yield f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
+    yield from _turned(plain)
+
+
+def _turned(plain: str) -> Iterator[str]:
+    """Yield a question with whom it is about in front."""
     someone = regex.fullmatch(r"(?i)(.+) a alguien que (.+)", plain)
     if someone:
         yield f"Alguien {someone[2]}. ¿{capitalized(someone[1])}?"
-    joins = regex.fullmatch(r"(?i)(quién se (?:apunta|anima|suma)) a (\p{L}+[aei]r .+)", plain)
-    if joins:
-        yield f"¿{capitalized(joins[1])}? El plan: {joins[2]}."
-        yield from (f"¿{capitalized(joins[1])}? El plan: {head}." for head, _ in reversed(cuts(joins[2])))
+    supposed = regex.fullmatch(r"(?i)(y si) ((?:el|la|los|las) \p{L}+) (\p{L}+r[ae]n?) (.+)", plain)
+    if supposed:
+        yield f"¿Y si {supposed[3]} {supposed[2]} {supposed[4]}?"
     known = regex.fullmatch(r"(?i)(ya )?(conocen|conocéis|conoces) a ((la|el) .+)", plain)
     if known:
         yield f"{capitalized(known[3])}: ¿{known[1] or ''}{'la' if known[4].lower() == 'la' else 'lo'} {known[2]}?"
-    parts = regex.fullmatch(r"(?i)((?:el|la|los|las) \p{L}+) se \p{L}+ ((?:de|con|en) .+ o (?:de|con|en) .+)", plain)
-    if parts:
-        yield f"{capitalized(parts[1])}: ¿{parts[2]}?"
-    for match in regex.finditer(
-        r"\s(?=(?:en|para|con|a|al|si|sin|un lunes|el (?:lunes|viernes|sábado|domingo|\d+))\s)", plain
-    ):
-        head, rest = plain[: match.start()], plain[match.end() :]
-        words = WORD.findall(head.casefold())
-        if plain.casefold().startswith("y si"):
-            yield f"¿{capitalized(head)}, por ejemplo, {rest}?"
-        elif has_verb(head) and words[-1] not in es.FUNCTION_WORDS and len(words) > 1:
-            yield f"{capitalized(rest)}, ¿{head[0].lower()}{head[1:]}?"
+    yield from _with_subject(plain)
+
+
+def _with_subject(plain: str) -> Iterator[str]:
+    """Yield a question that names the reader behind the verb, or its subject before or behind the verb."""
+    yours = ASKED_OF_YOU.fullmatch(plain)
+    if yours:
+        you = "vosotros" if yours[2].endswith("is") else "tú"
+        front = yours[1] or ""
+        for text in (yours[3], *(head for head, _ in reversed(cuts(yours[3])))):
+            asked = capitalized(f"{front}{yours[2]} {you} {text}")
+            yield f"¿{asked}?"
+    either = EITHER.fullmatch(plain)
+    if either:
+        yield f"{capitalized(either[1])}: ¿{either[2]}?"
     why = regex.match(r"(?i)(por qué|cuándo|cómo) ((?:los|las|el|la) .+?) (no \p{L}+ .*)", plain)
     if why:
         yield f"{capitalized(why[2])}: ¿{why[1].lower()} {why[3]}?"
@@ -86,10 +110,6 @@ def _asked(plain: str) -> Iterator[str]:  # noqa: C901, PLR0912  # one rule afte
     swapped = regex.fullmatch(r"(?i)((?:tu|el|la|mi) \p{L}+) (\p{L}+) (.+)", plain)
     if swapped and is_verb(swapped[2]):
         yield f"¿{capitalized(swapped[2])} {swapped[1][0].lower()}{swapped[1][1:]} {swapped[3]}?"
-    what = regex.match(r"(?i)(con qué \p{L}+|qué \p{L}+) (.+)", plain)
-    if what:
-        yield f"¿{capitalized(what[1])}, dime, {what[2]}?"
-    for match in regex.finditer(r" (?=(?:el|la|un|una|los|las) )", plain):
-        head = plain[: match.start()]
-        if is_verb(head.split()[-1]) or head.split()[-1] in MORE_VERBS:
-            yield f"¿{capitalized(head)}, por ejemplo, {plain[match.end() :]}?"
+    favorite = FAVORITE.fullmatch(plain)
+    if favorite:
+        yield f"¿{capitalized(favorite[1])} {favorite[2]} {favorite[3]}?"

@@ -19,10 +19,12 @@ from pipelines.spanish_clauses import (
     NEEDED,
     QUESTION_START,
     WORD,
+    before_of,
     bridged,
     cuts,
     has_verb,
     is_finite,
+    lowered,
     read_sentences,
     says_again,
 )
@@ -33,9 +35,12 @@ if TYPE_CHECKING:
 
     from pipelines.records import Brief
 
-OPENERS = es.word_set("en para durante desde este esta el antes por")
+OPENERS = es.word_set("en para durante desde este esta el antes por tras después")
+MIN_WORDS, MAX_TAIL = 3, 6
+OPENED = regex.compile(r"(?i)(?:por|tras|desde|a partir de|durante|en|antes de|debido a|con motivo de|esta|este) ")
 PREFIX = regex.compile(
-    r"(?i)^(?:recorda(?:d|mos)|recuerd[ae]n?|(?:se informa|informamos|avisamos) (?:a [^,]+? )?de|os recordamos) que "
+    r"(?i)^(?:(?:os |les |te )?(?:recorda(?:d|mos)|recuerd[ae]n?|comunicamos|anunciamos|informamos|avisamos"
+    r"|(?:se informa|lamentamos informar)(?: a [^,]+?)? de|(?:informamos|avisamos)(?: a [^,]+?)? de)) que "
 )
 NO_START = es.word_set("que porque cuando si como y e o u ni pero además así eso esto ese esa")
 LEANING = es.word_set("lo la los las se me te nos aquí ya hay da va también le les suena ha han estamos llama no ayer")
@@ -112,15 +117,26 @@ def _wordings(body: str, brief: Brief) -> Iterator[str]:
         yield body
         return
     turned = list(_turned(body))
-    tried = [*turned, *bridged(body), *_put_in(body, brief)]
+    tried = [*bridged(body), *turned, *_inverted(body), *_given(body)]
     for text in turned[-2:]:
-        tried += [*_put_in(text, brief), *(head for head, _ in reversed(cuts(text)) if has_verb(head))]
+        tried += [head for head, _ in reversed(cuts(text)) if has_verb(head) and len(head.split()) > MIN_WORDS]
     yield from (text for text in dict.fromkeys(tried) if text.count("¿") < 2 and says_again(text, brief))
-    shorter = [text for text, _ in cuts(body) if has_verb(text) and says_again(text, brief)]
+    shorter = [
+        text
+        for text, rest in cuts(body)
+        if has_verb(text)
+        and says_again(text, brief)
+        and (brief.tone != "witty" or rest.split()[0] in es.PREPOSITIONS | {"que"})
+    ]
+    shorter = shorter or [
+        text
+        for text in before_of(body)
+        if says_again(text, brief)
+        and has_verb(text)
+        and len(text.split()) > MIN_WORDS
+        and (es.DETERMINERS.keys() & set(text.split()[-3:-1]) or len(text.split()) > MIN_WORDS + 1)
+    ]
     yield from reversed(shorter[-1:])
-    owner = regex.match(r"(ya hay \p{L}+) de ", body, regex.IGNORECASE)
-    if owner:
-        yield owner[1]
 
 
 def _opens_noun(body: str) -> bool:
@@ -130,85 +146,95 @@ def _opens_noun(body: str) -> bool:
 
 def _turned(body: str) -> Iterator[str]:
     """Yield the sentence with its last adverbial in front or its first one behind, and what else can change places."""
-    for head, rest in cuts(body):
+    for head, rest in cuts(body, whole=True):
         words = WORD.findall(rest.casefold())
         if (
             words[0] in OPENERS
             and not has_verb(rest)
             and has_verb(head)
+            and not regex.search(r"\p{L}{3}(?:ando|iendo)\b", head)
             and not regex.search("[,:]", rest + head)
             and not (words[0] == "por" and not regex.search(r"por la (?:tarde|mañana|noche)", rest))
             and not (words[0] == "en" and words[1] in {"efectivo", "vez", "directo", "otro"})
             and not (words[0] in {"el", "este", "esta"} and not es.TIME.match(rest))
-            and not (words[0] == "para" and not is_infinitive(words[-1]) and not is_infinitive(words[1]))
+            and not (words[0] == "para" and not is_infinitive(words[1]) and words[1] not in es.DETERMINERS)
             and len(words) > 1
             and " y " not in f" {rest} "
         ):
-            yield f"{capitalized(rest)}, {_lowered(head)}"
-    opened = regex.fullmatch(
-        r"(?i)((?:por|tras|desde|a partir|durante|en|esta|a|antes) [^,]+), ([^,:]+)"
-        r"|((?:tras|desde|a los|en) \d+(?: años)?|esta mañana|esta tarde|ayer|(?:hoy|mañana) a las \S+(?: h)?|"
-        r"a partir del \p{L}+) (.+)",
-        body,
-    )
-    if opened and has_verb(opened[2] or opened[4]) and not has_verb(opened[1] or opened[3]):
-        yield f"{opened[2] or opened[4]} {(opened[1] or opened[3])[0].lower()}{(opened[1] or opened[3])[1:]}"
-    inside = regex.fullmatch(rf"(.+) ((?:durante|en) {es.MONTH}|el próximo \d+ de {es.MONTH}) (.+)", body)
-    if inside and has_verb(inside[1]) and not regex.search(r"[:,]", inside[1]):
-        yield f"{capitalized(inside[2])}, {_lowered(inside[1])} {regex.split(', | «', inside[3])[0]}"
+            yield f"{capitalized(rest)}, {lowered(head)}"
+    if OPENED.match(body) or es.TIME.match(body):
+        yield from _opened(body)
     span = regex.fullmatch(r"([^,:]+) (del \d+ al \d+ de \p{L}+)(?: .*)?", body)
     if span and has_verb(span[1]):
-        yield f"{capitalized(span[2])}, {_lowered(span[1])}"
-    ago = regex.fullmatch(r"(?i)(hoy hace \d+ años) que (.+)", body)
-    if ago:
-        yield from (f"{capitalized(head)}. {ago[1]}" for head, _ in reversed(cuts(ago[2])))
+        yield f"{capitalized(span[2])}, {lowered(span[1])}"
     equal = regex.fullmatch(
         r"(?i)(?:[^:]*: )?((?:el|la|los|las) [^,]+?) (?:es|son) ((?:el|la|los|las|un|una) [^,]+)", body
     )
     if equal and not has_verb(equal[1]):
         yield f"¿{capitalized(equal[1])}? {capitalized(equal[2])}"
-    gone = regex.fullmatch(r"(?i)(se \p{L}+ó) ((?:el|la|los|las) [^,]+)(?:, (.+))?", body)
-    if gone:
-        yield f"{gone[2]} {gone[1].lower()}." + (f" {capitalized(gone[3])}" if gone[3] else "")
 
 
-def _put_in(body: str, brief: Brief) -> Iterator[str]:  # noqa: C901  # one rule after the other
-    """Yield the sentence with a word put in between subject and verb, or before its last part."""
+def _opened(body: str) -> Iterator[str]:
+    """Yield the main clause with the adverbial that opened the sentence behind it."""
+    first, comma, rest = body.partition(", ")
+    timed = es.TIME.match(body)
+    if timed and body[timed.end() : timed.end() + 1] in {" ", ","}:
+        yield from _with_time(timed[0], body[timed.end() :].strip(" ,"))
+    if timed and body[timed.end() : timed.end() + 1] == " " and not has_verb(timed[0]):
+        first, comma, rest = timed[0], " ", body[timed.end() :].strip()
+    if not comma or has_verb(first) or not has_verb(rest):
+        words = body.split()
+        folded = [word.casefold() for word in words]
+        verb = next((at for at in range(2, len(words) - 1) if is_finite(folded, at)), 0)
+        while verb and folded[verb - 1] in CLITICS:
+            verb -= 1
+        if verb < 2 or folded[verb - 1] in HANGING or "," in " ".join(words[:verb]):
+            return
+        first, rest = " ".join(words[:verb]), " ".join(words[verb:])
+    for text in (rest, *(head for head, _ in reversed(cuts(rest)) if has_verb(head))):
+        yield f"{text} {first[0].lower()}{first[1:]}"
+    yield rest
+
+
+def _with_time(time: str, said: str) -> Iterator[str]:
+    """Yield a clause with its time behind the verb ("Presentamos el jueves el poemario")."""
+    words = said.split()
+    folded = [word.casefold().strip(",.:") for word in words]
+    verb = next((at for at in range(len(words)) if is_finite(folded, at)), len(words))
+    verb += verb + 1 < len(words) and folded[verb] in {"hemos", "he", "han", "ha"}
+    if verb + 1 < len(words) and "," not in " ".join(words[: verb + 1]):
+        start, end = " ".join(words[: verb + 1]), " ".join(words[verb + 1 :])
+        for tail in (end, *(head for head, _ in reversed(cuts(end)))):
+            yield f"{start} {time[0].lower()}{time[1:]} {tail}"
+
+
+def _given(body: str) -> Iterator[str]:
+    """Yield whom something is given to in front ("Al robot de la tienda le pusimos Ramón")."""
+    given = regex.fullmatch(r"(?i)(les?) ([^,]+?) (al|a (?:la|las|los|una?|mi|nuestr[oa]s?)) ([^,]+)", body)
+    if given and not has_verb(given[4].split(" que ")[0]):
+        yield f"{capitalized(given[3])} {given[4]} {given[1].lower()} {given[2]}"
+
+
+def _inverted(body: str) -> Iterator[str]:
+    """Yield time or place, verb, subject for subject, verb, time or place ("En mayo sale mi libro")."""
     words = body.split()
     folded = [word.casefold().strip(",.:") for word in words]
-    verb = next(
-        (at for at in range(1, len(words)) if is_finite(folded, at) and folded[at - 1] not in HANGING - CLITICS), 0
-    )
-    while verb and folded[verb - 1] in CLITICS:
-        verb -= 1
-    subject, said = " ".join(words[:verb]), " ".join(words[verb:])
+    verb = next((at for at in range(2, len(words) - 1) if is_finite(folded, at)), 0)
+    start = verb
+    while start and folded[start - 1] in CLITICS:
+        start -= 1
+    subject, rest = " ".join(words[:start]), " ".join(words[verb + 1 :])
     if (
-        not 0 < verb < 8
-        or subject.endswith((",", ":"))
-        or regex.search(r"[,:]|(?:^| )(?:que|quien) ", subject)
-        or not said
+        start < 2
+        or folded[0] not in es.DETERMINERS
+        or folded[start - 1] in HANGING
+        or regex.search(r"[,:;]|(?:^| )(?:que|quien|no) ", " ".join(words[:verb]))
+        or folded[verb] in {"es", "son", "hay", "tiene", "tienen", "ha", "han", "era", "puede", "pueden", "permite"}
     ):
-        said = ""
-    formal = brief.tone == "formal"
-    tails = [said, *reversed([head for head, _ in cuts(said)])] if said else []
-    if folded[0] in {"el", "la", "los", "las", "nuestro", "nuestra", "un", "una", "mi", "unos", "unas"} or (
-        body[0].isupper() and folded[0] not in es.FUNCTION_WORDS | {"siempre"}
-    ):
-        for tail in tails:
-            if folded[verb] in {"es", "son", "tiene"}:
-                break
-            if formal and folded[0] in {"el", "la"} and folded[verb] not in CLITICS - {"no"}:
-                yield f"{subject} tiene noticias: {tail}"
-            if not formal and folded[0] not in es.PREPOSITIONS and not is_verb(folded[0]):
-                yield f"{subject}, atención, {tail}"
-            if len(tail.split()) < 8:
-                break
-    if not formal and has_verb(folded[0] if folded[0] not in {"le", "se", "nos"} else folded[min(1, len(folded) - 1)]):
-        for at in range(3, len(words) - 1):
-            if folded[at] in {"al", "a", "sino", "mi", "nuestro", "nuestra"} and folded[at - 1] not in HANGING - {"no"}:
-                yield f"{' '.join(words[:at])}, atención, {' '.join(words[at:])}"
-
-
-def _lowered(text: str) -> str:
-    first = text.split(maxsplit=1)[0].casefold()
-    return text[0].lower() + text[1:] if first in HANGING or is_verb(first) else text
+        return
+    said = " ".join(words[start : verb + 1])
+    if es.TIME.fullmatch(rest) or regex.fullmatch(r"(?:en|desde|hasta) (?:\p{L}+|\d+)", rest):
+        yield f"{capitalized(rest)} {said} {lowered(subject)}"
+    for tail in sorted((rest, *(head for head, _ in cuts(rest))), key=len):
+        if len(tail.split()) < MAX_TAIL and not has_verb(tail) and not regex.search(r"[,:;]| y ", tail):
+            yield f"{said} {tail} {lowered(subject)}"

@@ -233,7 +233,8 @@ def test_the_frames_cover_every_purpose_and_fit_any_topic() -> None:
     [
         ("Mi hijo ha aprendido a", None),
         ("Si llegas hoy", None),
-        ("Lo que pidáis el sábado", None),
+        ("La sala está llena de niños y de globos de colores", None),
+        ("Nos vemos {{7*7}} ${7*7}", None),
         (
             "El planetario ambulante visita seis pueblos este otoño",
             "Este otoño, el planetario ambulante visita seis pueblos.",
@@ -241,15 +242,28 @@ def test_the_frames_cover_every_purpose_and_fit_any_topic() -> None:
         ("Hemos puesto una cámara en el nido de cigüeñas", "En el nido de cigüeñas, hemos puesto una cámara."),
         ("Recordad que los domingos no hacemos envíos.", "Los domingos no hacemos envíos."),
         ("El mejor asiento del cine es el del pasillo.", "¿El mejor asiento del cine? El del pasillo."),
-        (
-            "vuelve el mate de acero que se agotó en dos días",
-            "Vuelve el mate de acero. Sí, el que se agotó en dos días.",
-        ),
-        ("cestas de fruta de temporada para oficinas", "Cestas de fruta de temporada. ¿Para quién? Para oficinas."),
+        ("cestas de fruta de temporada para oficinas", "Para oficinas: cestas de fruta de temporada."),
         ("museo del juguete entrada gratuita domingos", "Museo del juguete: entrada gratuita, domingos."),
-        ("receta tortilla jugosa sin cebolla", "Receta de tortilla jugosa sin cebolla."),
+        ("receta tortilla jugosa sin cebolla", "Receta tortilla jugosa sin cebolla."),
+        ("lo que aprendí tras un año publicando dibujos", "Tras un año publicando dibujos: lo que aprendí."),
+        ("un tuit sobre el nuevo horario", "El nuevo horario."),
+        (
+            "Por la alerta de lluvia se suspende el mercado medieval del sábado.",
+            "Se suspende el mercado medieval del sábado por la alerta de lluvia.",
+        ),
+        (
+            "Informamos a nuestros clientes de que los precios de revisión de calderas no subirán en 2026.",
+            "En 2026 no subirán los precios de revisión de calderas.",
+        ),
+        (
+            "Mañana presentamos el poemario de Lucía en la librería del barrio",
+            "En la librería del barrio, mañana presentamos el poemario de Lucía.",
+        ),
+        (
+            "Llevamos una semana sin ascensor y ya conocemos a todos los vecinos.",
+            "Llevamos una semana sin ascensor. Ya conocemos a todos los vecinos.",
+        ),
         ("cómo quitar cera de un mantel", "Cómo quitar cera de un mantel."),
-        ("Cien tambores. Un puente. Medianoche.", "Cien tambores. Un puente. Medianoche."),
     ],
 )
 def test_a_statement_or_headline_says_what_the_author_says(query: str, said: str | None) -> None:
@@ -262,6 +276,11 @@ def test_a_statement_or_headline_says_what_the_author_says(query: str, said: str
         ("¿Con qué tono debería presentar un colegio profesional a su nueva decana?", None),
         ("¿Qué estás leyendo?", "¿Qué estás leyendo?"),
         ("¿qué sabor de empanada falta en nuestra carta?", "En nuestra carta, ¿qué sabor de empanada falta?"),
+        (
+            "¿Qué le pedirías a la asociación de vecinos para el año que viene?",
+            "¿Qué le pedirías tú a la asociación de vecinos?",
+        ),
+        ("que pongo para el tuit de hoy", None),
         ("¿Tu móvil sabe más de ti que tu madre?", "¿Sabe tu móvil más de ti que tu madre?"),
         ("encuesta sobre qué plato quitamos de la carta", "Encuesta: ¿qué plato quitamos de la carta?"),
         ("Quitamos las reuniones. ¿Qué quitarías tú?", "¿Qué quitarías tú?"),
@@ -275,7 +294,7 @@ def test_the_authors_own_question_is_asked_whole_or_turned_round(query: str, ask
     ("query", "kind"),
     [
         ("corte de agua martes calle mayor", "aviso"), ("Gracias a todos los donantes", "agradece"),
-        ("se murió mi impresora", "intimo"), ("Buscamos costurera", "empleo"), ("taller de semillas", "cita"),
+        ("mi padre y su móvil", "intimo"), ("Buscamos costurera", "empleo"), ("taller de semillas", "cita"),
         ("Estrenamos tienda", "noticia"), ("cómo quitar cera de un mantel", "comparte"),
     ],
 )  # fmt: skip
