@@ -7,19 +7,41 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipelines.errors import ModelUnavailable
 from pipelines.policy import Policy, lint
-from pipelines.records import Affect, Analysis, Brief, Degraded, Finding, Language, Proposal, Query, Template
+from pipelines.records import (
+    Affect,
+    Analysis,
+    Brief,
+    Degraded,
+    EmotionLabel,
+    Finding,
+    Language,
+    Proposal,
+    Query,
+    Template,
+)
 from pipelines.results import Candidate, Prediction
 from pipelines.selection import admissible, diverse
 
 Result = TypeVar("Result")
 # Written beyond what was asked, for selection to choose from.
 SPARE = 2
+# Emotions of bad news, and how much of the probability they must hold together.
+DARK: tuple[EmotionLabel, ...] = ("anger", "sadness", "fear")
+SURELY_DARK = 0.7
+GRAVE = re.compile(
+    r"\b(?:died|dies|dead|deaths?|passed away|funerals?|condolences?|mourn\w*|killed|injur\w+|victims?|casualt\w+|"
+    r"la(?:y|ying|id) off|layoffs?|bankrupt\w*|recall(?:s|ed|ing)?|earthquake|floods?|accidents?|apolog\w+|sorry|"
+    r"muri[óo]|muerte\w*|falleci\w+|fallecimiento|funeral|p[ée]same|luto|heridos?|v[íi]ctimas?|despid(?:o|os|e|imos)|"
+    r"bancarrota|quiebra|retiramos|terremoto|inundaci[óo]n(?:es)?|incendio|accidentes?|disculpas?|perd[óo]n)\b",
+    re.IGNORECASE,
+)
 
 
 class Writers(Protocol):
@@ -178,12 +200,21 @@ def _brief(
         entities=(analysis.entities or ()) if analysis else (),
         objectives=query.objectives,
         intent=affect.intent.label if affect and affect.intent else None,
+        grave=is_grave(query.query, affect),
         tone=query.tone,
         templates=engines.templates,
         n=query.n_templates + SPARE,
         engine=query.engine,
         seed=query.seed or 0,
     )
+
+
+def is_grave(text: str, affect: Affect | None) -> bool:
+    """Whether a text brings bad news: by its words, or because the models read it so for certain."""
+    if GRAVE.search(text):
+        return True
+    emotion = affect.emotion if affect else None
+    return emotion is not None and sum(emotion.scores.get(label, 0.0) for label in DARK) >= SURELY_DARK
 
 
 def _candidate(written: Written, prediction: Prediction | None = None, own: Prediction | None = None) -> Candidate:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
+import regex
+
 from pipelines import english, spanish
 from pipelines.frames import Parts, Slot, count, fillable, needs, parse, required, slot_names, write
 from pipelines.phrases import longest_copied_run
@@ -25,6 +27,7 @@ from pipelines.tweets import MAX_WEIGHTED_LENGTH, entities, is_postable, weighte
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+SAYING = regex.compile(r"[\p{L}\p{N}\p{So}]")
 PATHS = tuple(Path(__file__).with_name(f"templates_{language}.json") for language in get_args(Language))
 GRAMMARS: dict[Language, ModuleType] = {"en": english, "es": spanish}
 MAX_VARIANTS = 4_096
@@ -110,6 +113,8 @@ def realise(brief: Brief) -> list[Proposal]:
     found: dict[str, Proposal] = {}
     for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.intent, brief.tone):
         for template in chance.sample(equals, len(equals)) if len(found) < brief.n else ():
+            if brief.grave and (template.tone in {"witty", "bold"} or not is_bare(template.content)):
+                continue
             parts = fillable(template.content, names) if needs(template.content) <= names else None
             if parts is not None and len(found) < brief.n:
                 queues.append((template.name, _texts(parts, slots, chance.random())))
@@ -142,6 +147,14 @@ def _ranked(
 
     mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
     return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
+
+
+@lru_cache(maxsize=1024)
+def is_bare(content: str) -> bool:
+    """Whether a frame says nothing but what its slots hold: no word and no picture of its own in any variant."""
+    parts = parse(content)
+    empty = dict.fromkeys(slot_names(parts), "")
+    return not any(SAYING.search(write(parts, empty, index)) for index in range(count(parts)))
 
 
 def suits(tone: Tone, asked: Tone) -> bool:

@@ -1,21 +1,27 @@
 """Candidates and better drafts on handwritten models: who pays for what, what is missing, and what is said of it."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from pipelines import candidates
 from pipelines.candidates import SPARE, Engines
 from pipelines.optimize import analyze, answer, generate, optimize
 from pipelines.policy import Policy
+from pipelines.query_analyzer import QueryAnalyzer
 from pipelines.records import (
     Affect,
     Brief,
     DraftToOptimize,
     Emotion,
+    Language,
     Proposal,
     Query,
+    Tone,
 )
-from tests.fake_models import WORDS, FakeModels
+from pipelines.templates import realise
+from tests.fake_models import AFFECT, WORDS, FakeModels
 
 CRITIC = Engines(fluency_floor=-5.0)
 
@@ -149,3 +155,34 @@ async def test_a_note_says_why_there_are_fewer_candidates() -> None:
 
     sale = await generate(Query(query="Buy 1000 followers for $5 here!", n_templates=3), Silent(), Engines())
     assert sale.notes[0].startswith("0 of 3 candidates: engagement_sale.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our beloved founder Ann Lee died last night.",
+        "Unfortunately we have to lay off 30 colleagues this week.",
+        "Nuestro fundador murió anoche.",
+        "We are sorry for the outage of yesterday.",
+        "Pedimos disculpas por la caída de ayer.",
+    ],
+)
+@pytest.mark.parametrize("tone", ["witty", "bold", "neutral"])
+def test_bad_news_gets_the_authors_own_words_and_nothing_else(text: str, tone: Tone) -> None:
+    language: Language = "es" if "ó" in text or "Pedimos" in text else "en"
+    query = Query(query=text, language=language, tone=tone, objectives=("engagement",), n_templates=8)
+    [analysis] = QueryAnalyzer().analyze([text], [language])
+    brief = candidates._brief(query, analysis, None, Engines(), language)
+    assert brief.grave
+    own = set(re.findall(r"\w+", text.casefold()))
+    for proposal in realise(brief):
+        assert set(re.findall(r"\w+", proposal.text.casefold())) <= own | {"re", "we"}, proposal.text
+
+
+def test_a_text_that_was_read_as_dark_for_certain_is_grave_and_a_plain_one_is_not() -> None:
+    def read(sadness: float) -> Affect:
+        return replace(AFFECT, emotion=Emotion("sadness", {"sadness": sadness, "joy": 1 - sadness}))
+
+    assert candidates.is_grave("It is over", read(0.9))
+    assert not candidates.is_grave("It is over", read(0.5))
+    assert not candidates.is_grave("It is over", None)
