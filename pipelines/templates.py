@@ -88,6 +88,8 @@ def _check(template: Template) -> None:
         raise ValueError(f"slot {unknown[0]!r} is unknown; {template.language} has {', '.join(sorted(known))}")
     if count(parts) > MAX_VARIANTS:
         raise ValueError(f"more than {MAX_VARIANTS} variants")
+    if not set(slot_names(parts)):
+        raise ValueError("without a slot it says the same of everything: use one, such as {topic}")
     # "com" makes a link of `evil.{topic}` and a handle of `@{topic}`; with spaces around it makes none.
     glued, spaced = (dict.fromkeys(known, filling) for filling in ("com", " com "))
     if any(linked(write(parts, glued, index)) != linked(write(parts, spaced, index)) for index in range(count(parts))):
