@@ -42,7 +42,7 @@ def bodies(engine: str, start: int = 0, **more: Any) -> Iterator[bytes]:
 
 def figures(answered: list[Answered]) -> dict[str, float]:
     latencies = [one.latency_ms for one in answered]
-    p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
+    p50, p95, p99 = (float(value) for value in np.percentile(latencies, [50, 95, 99]))
     degraded = sum(bool(one.degraded) for one in answered) / len(answered)
     return {
         "requests": len(answered),
@@ -60,7 +60,7 @@ async def highest_rate(url: str) -> list[dict[str, float]]:
     for step, rate in enumerate(RATES):
         answered = await paced(f"{url}/analyze-query", bodies("auto", 1_000_000 * (step + 1)), rate, SECONDS)
         row = {"rate": rate, **figures(answered)}
-        row["holds"] = row["p95_ms"] < 200 and row["degraded"] < 0.05
+        row["holds"] = bool(row["p95_ms"] < 200 and row["degraded"] < 0.05)
         rows.append(row)
         print(json.dumps(row), flush=True)
         if not row["holds"]:
