@@ -32,6 +32,7 @@ from pipelines.selection import admissible, diverse
 Result = TypeVar("Result")
 # Written beyond what was asked, for selection to choose from.
 SPARE = 2
+WORD = re.compile(r"[^\W_]+")
 # Emotions of bad news, and how much of the probability they must hold together.
 DARK: tuple[EmotionLabel, ...] = ("anger", "sadness", "fear")
 SURELY_DARK = 0.7
@@ -83,7 +84,6 @@ class Written:
 async def write(
     query: Query,
     analysis: Analysis | None,
-    affect: Affect | None,
     models: Writers,
     engines: Engines,
     *,
@@ -96,7 +96,7 @@ async def write(
     if query.n_templates == 0 or not _can_write(query, analysis):
         return []
     language = writing_language(query, analysis)
-    brief = _brief(query, analysis, affect, engines, language)
+    brief = _brief(query, analysis, engines, language)
     proposals = await _propose(brief, models, engines, degraded)
     if proposals is None:
         return None
@@ -115,6 +115,18 @@ async def write(
     if not written or engines.fluency_floor is None or brief.engine == "templates" or language != "en":
         return written
     return await _fluent(written, models, engines.fluency_floor, degraded)
+
+
+def fitting(query: Query, affect: Affect, written: list[Written] | None) -> list[Written] | None:
+    """Return of what was written for bad news only what has no word of its own: no closing, no joke, no call.
+
+    Bad news is what the models read as such for certain; what its words give away was written so already.
+    """
+    scores = affect.emotion.scores if affect.emotion else {}
+    if written is None or sum(scores.get(label, 0.0) for label in DARK) < SURELY_DARK:
+        return written
+    own = set(WORD.findall(query.query.casefold()))
+    return [item for item in written if set(WORD.findall(item.proposal.text.casefold())) <= own]
 
 
 def writing_language(query: Query, analysis: Analysis | None) -> Language:
@@ -190,31 +202,20 @@ def _can_write(query: Query, analysis: Analysis | None) -> bool:
     return query.language is not None or analysis is None or analysis.language in {"en", "es", "und", None}
 
 
-def _brief(
-    query: Query, analysis: Analysis | None, affect: Affect | None, engines: Engines, language: Language
-) -> Brief:
+def _brief(query: Query, analysis: Analysis | None, engines: Engines, language: Language) -> Brief:
     return Brief(
         query=query.query,
         language=language,
         keywords=tuple(keyword.text for keyword in (analysis.keywords or ())) if analysis else (),
         entities=(analysis.entities or ()) if analysis else (),
         objectives=query.objectives,
-        intent=affect.intent.label if affect and affect.intent else None,
-        grave=is_grave(query.query, affect),
+        grave=GRAVE.search(query.query) is not None,
         tone=query.tone,
         templates=engines.templates,
         n=query.n_templates + SPARE,
         engine=query.engine,
         seed=query.seed or 0,
     )
-
-
-def is_grave(text: str, affect: Affect | None) -> bool:
-    """Whether a text brings bad news: by its words, or because the models read it so for certain."""
-    if GRAVE.search(text):
-        return True
-    emotion = affect.emotion if affect else None
-    return emotion is not None and sum(emotion.scores.get(label, 0.0) for label in DARK) >= SURELY_DARK
 
 
 def _candidate(written: Written, prediction: Prediction | None = None, own: Prediction | None = None) -> Candidate:

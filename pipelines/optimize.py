@@ -67,8 +67,7 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
         engines: what writes here, and by which rules.
     """
     degraded: list[Degraded] = []
-    analysis, affect = await understand(query.query, query.language, models, degraded)
-    written = await candidates.write(query, analysis, affect, models, engines, degraded=degraded)
+    analysis, affect, written = await _read_and_write(query, models, engines, degraded)
     language = candidates.writing_language(query, analysis)
     own_edits = edits(query.query, language)
     texts = [query.query, *(tip.text or "" for tip in own_edits), *(item.proposal.text for item in written or ())]
@@ -89,8 +88,7 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
 async def generate(query: Query, models: Models, engines: Engines) -> Generated:
     """Write candidates for a query and rank them; the query itself is scored too, for their delta."""
     degraded: list[Degraded] = []
-    analysis, affect = await understand(query.query, query.language, models, degraded)
-    written = await candidates.write(query, analysis, affect, models, engines, degraded=degraded)
+    analysis, _affect, written = await _read_and_write(query, models, engines, degraded)
     own, scored = await _score(query, [query.query, *(item.proposal.text for item in written or ())], models, degraded)
     ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
     return Generated(
@@ -209,6 +207,21 @@ async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Compariso
         else:
             results.append(comparison)
     return results, tuple(dict.fromkeys(degraded))
+
+
+async def _read_and_write(
+    query: Query, models: Models, engines: Engines, degraded: list[Degraded]
+) -> tuple[Analysis | None, Affect | None, list[candidates.Written] | None]:
+    """Analyze a query, then read its affect and write for it side by side; neither waits for the other."""
+    analysis = await or_none(models.analyze(query.query, query.language), degraded)
+    affect, written = await asyncio.gather(
+        or_none(models.read(query.query, analysis.language if analysis else query.language), degraded),
+        candidates.write(query, analysis, models, engines, degraded=degraded),
+    )
+    if affect:
+        degraded.extend(affect.degraded)
+        written = candidates.fitting(query, affect, written)
+    return analysis, affect, written
 
 
 async def understand(

@@ -172,17 +172,20 @@ def test_bad_news_gets_the_authors_own_words_and_nothing_else(text: str, tone: T
     language: Language = "es" if "ó" in text or "Pedimos" in text else "en"
     query = Query(query=text, language=language, tone=tone, objectives=("engagement",), n_templates=8)
     [analysis] = QueryAnalyzer().analyze([text], [language])
-    brief = candidates._brief(query, analysis, None, Engines(), language)
+    brief = candidates._brief(query, analysis, Engines(), language)
     assert brief.grave
     own = set(re.findall(r"\w+", text.casefold()))
     for proposal in realise(brief):
         assert set(re.findall(r"\w+", proposal.text.casefold())) <= own | {"re", "we"}, proposal.text
 
 
-def test_a_text_that_was_read_as_dark_for_certain_is_grave_and_a_plain_one_is_not() -> None:
-    def read(sadness: float) -> Affect:
-        return replace(AFFECT, emotion=Emotion("sadness", {"sadness": sadness, "joy": 1 - sadness}))
-
-    assert candidates.is_grave("It is over", read(0.9))
-    assert not candidates.is_grave("It is over", read(0.5))
-    assert not candidates.is_grave("It is over", None)
+@pytest.mark.parametrize(("sadness", "left"), [(0.9, 1), (0.5, 2)])
+def test_of_what_was_read_as_dark_for_certain_only_the_authors_own_words_are_left(sadness: float, left: int) -> None:
+    affect = replace(AFFECT, emotion=Emotion("sadness", {"sadness": sadness, "joy": 1 - sadness}))
+    written = [
+        candidates.Written(Proposal(text, len(text), "template"), ())
+        for text in ("It is over for our shop.", "It is over for our shop. Bring a friend.")
+    ]
+    found = candidates.fitting(Query(query="It is over for our shop."), affect, written)
+    assert found is not None
+    assert len(found) == left

@@ -1,5 +1,6 @@
 """The graph on handwritten models: what is asked of them, what is missing without them, how answers are ranked."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,6 @@ from pipelines.records import (
     Brief,
     Draft,
     Emotion,
-    IntentReading,
     Pair,
     Proposal,
     Query,
@@ -130,16 +130,21 @@ async def test_sentiment_is_read_in_the_language_that_was_found_or_told() -> Non
     assert found.briefs[0].language == told.briefs[0].language == "es"
 
 
-async def test_frames_are_chosen_by_the_intent_that_was_read_and_without_one_where_nobody_read_it() -> None:
-    class Reader(FakeModels):
-        async def read(self, text: str, language: str | None) -> Affect:
-            affect = await super().read(text, language)
-            return replace(affect, intent=IntentReading("ask", {"ask": 1.0}))
+async def test_sentiment_and_writing_do_not_wait_for_each_other() -> None:
+    order: list[str] = []
 
-    read, unread = Reader(), Reader("sentiment")
-    await answer(Query(query="Shoes"), read, Engines())
-    await answer(Query(query="Shoes"), unread, Engines())
-    assert [models.briefs[0].intent for models in (read, unread)] == ["ask", None]
+    class Slow(FakeModels):
+        async def read(self, text: str, language: str | None) -> Affect:
+            await asyncio.sleep(0.05)
+            order.append("read")
+            return await super().read(text, language)
+
+        async def write(self, brief: Brief) -> list[Proposal]:
+            order.append("write")
+            return await super().write(brief)
+
+    await answer(Query(query="Shoes"), Slow(), Engines())
+    assert order == ["write", "read"]
 
 
 async def test_an_analysis_alone_asks_two_models_and_names_what_was_missing() -> None:
