@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from deployments.settings import Settings
+from tests.benchmarks import generation
 from tests.benchmarks.analyze_query import RESULTS, table
 from tests.readme import ROOT, TEXT, commands, posts
 
@@ -50,6 +51,9 @@ def test_ports_are_those_of_the_configuration(phrase: str) -> None:
     assert phrase in TEXT
 
 
-def test_the_figures_are_those_that_the_benchmark_printed() -> None:
-    result = json.loads((RESULTS / "analyze_query.json").read_text())
-    assert table(result) in TEXT
+def test_the_figures_are_those_that_the_benchmarks_printed() -> None:
+    assert table(json.loads((RESULTS / "analyze_query.json").read_text())) in TEXT
+    assert generation.table(json.loads((RESULTS / "generation.json").read_text())) in TEXT
+    load = json.loads((RESULTS / "generation_load.json").read_text())
+    assert f"{load['highest_rate']} requests a second" in TEXT
+    assert f"({load['templates_beside_a_busy_language_model']['p99_ratio']} times" in TEXT
