@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 SPARE = 2
 WORD = re.compile(r"[^\W_]+")
 # Emotions of bad news, and how much of the probability they must hold together.
-DARK: tuple[EmotionLabel, ...] = ("anger", "sadness", "fear")
+DARK: tuple[EmotionLabel, ...] = ("sadness", "fear")
 SURELY_DARK = 0.7
 GRAVE = re.compile(
     r"\b(?:died|dies|dead|deaths?|passed away|funerals?|condolences?|mourn\w*|killed|injur\w+|victims?|casualt\w+|"
