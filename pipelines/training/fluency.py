@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from pipelines.fluency import FORMAT, FluencyCritic
 from pipelines.training.corpus import CONGRESS, Part, Text, read_corpus
@@ -214,7 +215,7 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", text).replace("\n", "<br>")
 
 
-def count_unigrams(folder: Path, texts: Sequence[Text], tokenizer: Any) -> None:
+def count_unigrams(folder: Path, texts: Sequence[Text], tokenizer: Tokenizer) -> None:
     """Write unigrams.npz: add-one smoothed log-probabilities of single tokens in the training part."""
     counts = np.ones(tokenizer.get_vocab_size())
     for encoding in tokenizer.encode_batch([item.text for item in texts if item.part == "train"]):
@@ -233,12 +234,9 @@ def main() -> None:
     options = parser.parse_args()
     if not options.card:
         texts = read_corpus(options.data, congress=True)
-        if not (options.model / "unigrams.npz").exists():
-            from tokenizers import Tokenizer  # noqa: PLC0415
-
-            tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
-            chosen = [item for item in texts if item.source != CONGRESS]
-            count_unigrams(options.model, chosen, tokenizer)
+        # Anew each time: those of an earlier training have other tokens.
+        tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
+        count_unigrams(options.model, [item for item in texts if item.source != CONGRESS], tokenizer)
         print(json.dumps(evaluate(options.model, texts), indent=1))
     (options.model / "CARD.md").write_text(card(options.model), encoding="utf-8")
 
