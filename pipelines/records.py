@@ -258,8 +258,8 @@ class Template:
 class Brief:
     """What the generator is asked to write: `n` candidates at most 280 weighted characters long.
 
-    `templates` are the account's own library; empty means the bundled one. `intent` is None where nobody read it. Of
-    `grave` news only the author's own words are wanted: no closing, no joke, no call.
+    `templates` are the account's own library; empty means the bundled one. Of `grave` news only the
+    author's own words are wanted: no closing, no joke, no call.
     """
 
     query: str
@@ -267,7 +267,6 @@ class Brief:
     keywords: tuple[str, ...]
     entities: tuple[Entity, ...] = ()
     objectives: tuple[Objective, ...] = ()
-    intent: Intent | None = None
     grave: bool = False
     tone: Tone = "neutral"
     templates: tuple[Template, ...] = ()

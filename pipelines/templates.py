@@ -113,7 +113,7 @@ def realise(brief: Brief) -> list[Proposal]:
     chance = random.Random(f"{brief.seed} {brief.query}")
     queues: list[tuple[str, Iterator[str]]] = []
     found: dict[str, Proposal] = {}
-    for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.intent, brief.tone):
+    for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.tone):
         for template in chance.sample(equals, len(equals)) if len(found) < brief.n else ():
             if brief.grave and (template.tone in {"witty", "bold"} or not is_bare(template.content)):
                 continue
@@ -128,24 +128,24 @@ def realise(brief: Brief) -> list[Proposal]:
 
 @lru_cache(maxsize=1024)
 def _ranked(
-    own: tuple[Template, ...], language: Language, objectives: tuple[Objective, ...], intent: Intent | None, tone: Tone
+    own: tuple[Template, ...], language: Language, objectives: tuple[Objective, ...], tone: Tone
 ) -> tuple[tuple[Template, ...], ...]:
     """Return frames by how well they fit, best first, those that fit as well together.
 
     What comes first weighs more than all that follows it: whether the frame carries the author's message in a tone that
     suits and sells only where that was asked for, the objective (the first that was asked for before the others),
-    whether it is about the topic or only names it, the intent unless that is "other", the tone, its proven record.
+    whether it is about the topic or only names it, the tone, its proven record. The intent is no reason: to read it
+    would make every lone query wait for the encoder.
     """
 
-    def fit(template: Template) -> tuple[int, int, int, bool, bool, float]:
+    def fit(template: Template) -> tuple[int, int, int, bool, float]:
         asked = template.objective in objectives
         rank = len(objectives) - objectives.index(template.objective) if asked else 0
-        said = template.intent == intent != "other"
         record = template.success_lower_bound or 0.0
         weight = _weight(template.content)
         sells = template.objective in {"sales", "signups"} and not asked
         level = (weight == MESSAGE) * (1 + (suits(template.tone, tone) and not sells))
-        return level, rank, weight, said, template.tone == tone, record
+        return level, rank, weight, template.tone == tone, record
 
     mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
     return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
