@@ -1,0 +1,1 @@
+"""Experiments: assignment, statistics and decisions as pure functions; numpy and scipy alone."""
