@@ -17,8 +17,9 @@ import asyncpg
 
 from pipelines.records import Degraded, Template
 from store.errors import DRIVER_ERRORS, ConnectionLost, StoreUnavailable, translate
+from store.experiments import ExperimentTable
 from store.queries import load_queries
-from store.templates import Reading, TemplateTable
+from store.templates import Reading, TemplateTable, save_readings
 
 if TYPE_CHECKING:
     from asyncpg.pool import Pool, PoolConnectionProxy
@@ -68,6 +69,7 @@ class Store:
         self._timeout_s = timeout_s
         self._queries = load_queries()
         self.templates = TemplateTable(self._connection, self._queries)
+        self.experiments = ExperimentTable(self._connection, self._transaction, self._queries)
 
     @classmethod
     async def connect(cls, dsn: str, *, min_size: int, max_size: int, timeout_s: float) -> Store:
@@ -161,18 +163,8 @@ class Store:
         template that the account does not have is refused. The cost grows with the posts of the account, whose median
         engagement rate decides what a success is.
         """
-        if not rows:
-            return 0
-        columns = list(zip(*map(astuple, rows), strict=True))
-        accounts = sorted({row.account_id for row in rows})
         async with self._transaction() as connection:
-            # Before the insert: who waits here then sees all that the others committed.
-            for account_id in accounts:
-                await connection.execute(self._queries["lock_templates"], account_id)
-            saved: int = await connection.fetchval(self._queries["save_metrics"], *columns)
-            for account_id in accounts if saved else ():
-                await connection.execute(self._queries["update_outcomes"], account_id)
-        return saved
+            return await save_readings(connection, self._queries, rows)
 
     async def counts(self) -> dict[str, int]:
         """Return table -> rows, exact and committed; the cost does not grow with the tables."""

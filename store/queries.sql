@@ -194,9 +194,163 @@ SELECT
 FROM summed
 ORDER BY start NULLS LAST;
 
+-- name: create_experiment
+-- A draft, or a running experiment.
+INSERT INTO experiments (id, account_id, name, plan, state, started_at)
+VALUES ($1, $2, $3, $4::jsonb, CASE WHEN $5 THEN 'running' ELSE 'draft' END, CASE WHEN $5 THEN now() END);
+
+-- name: create_variants
+-- The variants of an experiment in their order.
+INSERT INTO experiment_variants (experiment_id, account_id, variant, name, content, weight, template_id)
+SELECT $1, $2, place - 1, name, content, weight, template_id
+FROM unnest($3::text[], $4::text[], $5::float8[], $6::bigint[]) WITH ORDINALITY
+    AS variants (name, content, weight, template_id, place);
+
+-- name: find_experiment
+-- One experiment of an account with its variants.
+SELECT * FROM experiments_with_variants WHERE account_id = $1 AND id = $2;
+
+-- name: list_experiments
+-- Experiments of an account, the newest first.
+SELECT * FROM experiments_with_variants
+WHERE
+    account_id = $1 AND ($2::text IS NULL OR state = $2)
+    AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $5;
+
+-- name: start_experiment
+-- Start a draft; $3 is the version that the caller saw, if any.
+WITH started AS (
+    UPDATE experiments SET state = 'running', started_at = now(), version = version + 1
+    WHERE account_id = $1 AND id = $2 AND version = coalesce($3, version) AND state = 'draft'
+    RETURNING *
+)
+SELECT started.*, variants_of(started.id) AS variants FROM started;
+
+-- name: stop_experiment
+-- Stop a running experiment; what its events say still counts when they come in late.
+WITH stopped AS (
+    UPDATE experiments SET state = 'stopped', stopped_at = now(), version = version + 1
+    WHERE account_id = $1 AND id = $2 AND version = coalesce($3, version) AND state = 'running'
+    RETURNING *
+)
+SELECT stopped.*, variants_of(stopped.id) AS variants FROM stopped;
+
+-- name: reweigh_experiment
+-- New shares for the variants of a running experiment, in their order.
+WITH changed AS (
+    UPDATE experiments SET version = version + 1
+    WHERE account_id = $1 AND id = $2 AND version = $3 AND state = 'running'
+    RETURNING id
+), weighed AS (
+    UPDATE experiment_variants AS stored SET weight = shares.weight
+    FROM changed, unnest($4::float8[]) WITH ORDINALITY AS shares (weight, place)
+    WHERE stored.experiment_id = changed.id AND stored.variant = shares.place - 1
+    RETURNING stored.experiment_id
+)
+SELECT count(*) FROM weighed;
+
+-- name: variant_of_unit
+-- The variant that a unit was told with first.
+SELECT variant FROM experiment_units
+WHERE experiment_id = $1 AND unit = $2
+ORDER BY least(exposed_at, engaged_at)
+LIMIT 1;
+
+-- name: save_events
+-- Store events of an experiment that takes some, and what the new ones say of their units; NULL where it takes none.
+-- In order of their keys: writers that meet at the same rows wait for each other, and never in a circle.
+WITH taking AS (
+    SELECT id FROM experiments
+    WHERE id = $1 AND account_id = $2 AND state IN ('running', 'stopped')
+    FOR KEY SHARE
+), saved AS (
+    INSERT INTO experiment_events (experiment_id, event_id, variant, engagement, unit, at)
+    SELECT taking.id, event_id, variant, engagement, unit, at
+    FROM taking, unnest($3::text[], $4::smallint[], $5::boolean[], $6::text[], $7::timestamptz[], $8::boolean[])
+        AS told (event_id, variant, engagement, unit, at, mismatch)
+    ORDER BY event_id
+    ON CONFLICT (experiment_id, event_id) DO NOTHING
+    RETURNING event_id, variant, engagement, unit, at
+), mismatched AS (
+    SELECT event_id FROM unnest($3::text[], $8::boolean[]) AS told (event_id, mismatch) WHERE mismatch
+), summed AS (
+    INSERT INTO experiment_units AS units (experiment_id, variant, unit, exposed_at, engaged_at, mismatch)
+    SELECT
+        $1, variant, unit, min(at) FILTER (WHERE NOT engagement), min(at) FILTER (WHERE engagement),
+        bool_or(event_id IN (SELECT event_id FROM mismatched))
+    FROM saved
+    GROUP BY variant, unit
+    ORDER BY variant, unit
+    ON CONFLICT (experiment_id, variant, unit) DO UPDATE SET
+        exposed_at = least(units.exposed_at, EXCLUDED.exposed_at),
+        engaged_at = least(units.engaged_at, EXCLUDED.engaged_at)
+    WHERE
+        EXCLUDED.exposed_at < coalesce(units.exposed_at, 'infinity')
+        OR EXCLUDED.engaged_at < coalesce(units.engaged_at, 'infinity')
+)
+SELECT CASE WHEN EXISTS (SELECT FROM taking) THEN (SELECT count(*) FROM saved) END;
+
+-- name: save_posts
+-- Store posts of an experiment that takes some, each with its newest counts; NULL where it takes none.
+WITH taking AS (
+    SELECT id FROM experiments
+    WHERE id = $1 AND account_id = $2 AND state IN ('running', 'stopped')
+    FOR KEY SHARE
+), saved AS (
+    INSERT INTO experiment_posts AS stored
+        (experiment_id, post_id, posted_at, impressions, likes, retweets, captured_at)
+    SELECT taking.id, told.*
+    FROM taking, unnest($3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[])
+        AS told (post_id, posted_at, impressions, likes, retweets, captured_at)
+    ORDER BY post_id
+    ON CONFLICT (experiment_id, post_id) DO UPDATE SET
+        posted_at = EXCLUDED.posted_at, impressions = EXCLUDED.impressions, likes = EXCLUDED.likes,
+        retweets = EXCLUDED.retweets, captured_at = EXCLUDED.captured_at
+    WHERE EXCLUDED.captured_at > stored.captured_at
+    RETURNING post_id
+)
+SELECT CASE WHEN EXISTS (SELECT FROM taking) THEN (SELECT count(*) FROM saved) END;
+
+-- name: list_posts
+-- The posts of a switchback.
+SELECT post_id, posted_at, impressions, likes, retweets, captured_at FROM experiment_posts
+WHERE experiment_id = $1
+ORDER BY posted_at, post_id;
+
+-- name: count_units
+-- Units by variant and the day of their first impression; a NULL day for those that engaged without one.
+SELECT
+    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(exposed_at) AS exposed, count(engaged_at) AS engaged,
+    count(*) FILTER (WHERE mismatch) AS mismatched
+FROM experiment_units
+WHERE experiment_id = $1
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- name: lock_stopped
+-- A stopped experiment, and no events for it until the transaction ends.
+WITH locked AS (
+    SELECT * FROM experiments
+    WHERE account_id = $1 AND id = $2 AND version = coalesce($3, version) AND state = 'stopped'
+    FOR UPDATE
+)
+SELECT locked.*, variants_of(locked.id) AS variants FROM locked;
+
+-- name: conclude_experiment
+-- What was found, for good.
+WITH concluded AS (
+    UPDATE experiments SET state = 'concluded', concluded_at = now(), conclusion = $3::jsonb, version = version + 1
+    WHERE account_id = $1 AND id = $2
+    RETURNING *
+)
+SELECT concluded.*, variants_of(concluded.id) AS variants FROM concluded;
+
 -- name: counts
--- The number of rows of each table, as its triggers counted them.
-SELECT table_name, sum(n_rows)::bigint AS n_rows FROM row_counts GROUP BY table_name;
+-- The number of rows of each table, as its triggers counted them, and how many experiments run.
+SELECT table_name, sum(n_rows)::bigint AS n_rows FROM row_counts GROUP BY table_name
+UNION ALL SELECT 'experiments_running', count(*) FROM experiments WHERE state = 'running';
 
 -- name: ping
 -- Anything at all.

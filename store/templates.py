@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -63,7 +63,7 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The counts of one post at one moment; None is unknown. Engagement = likes + retweets.
+    """The counts of one post at one moment; None is unknown. Engagement = likes + retweets where those are known.
 
     `template_id` is what wrote the post, where a template did; `viral_score` in [0, 100] what was predicted for it.
     """
@@ -74,8 +74,8 @@ class Reading:
     impressions: int | None
     engagements: int
     clicks: int | None = None
-    retweets: int
-    likes: int
+    retweets: int | None
+    likes: int | None
     replies: int | None = None
     viral_score: float | None = None
     captured_at: datetime
@@ -190,6 +190,26 @@ class TemplateTable:
 
     async def _fetch_one(self, query: str, *arguments: object) -> StoredTemplate | None:
         return next(iter(await self._fetch(query, *arguments)), None)
+
+
+async def save_readings(
+    connection: PoolConnectionProxy[asyncpg.Record], queries: dict[str, str], rows: Sequence[Reading]
+) -> int:
+    """Store readings, and what the templates of their accounts achieved by them, in the caller's transaction.
+
+    Returns how many were new.
+    """
+    if not rows:
+        return 0
+    columns = list(zip(*map(astuple, rows), strict=True))
+    accounts = sorted({row.account_id for row in rows})
+    # Before the insert: who waits here then sees all that the others committed.
+    for account_id in accounts:
+        await connection.execute(queries["lock_templates"], account_id)
+    saved: int = await connection.fetchval(queries["save_metrics"], *columns)
+    for account_id in accounts if saved else ():
+        await connection.execute(queries["update_outcomes"], account_id)
+    return saved
 
 
 def _stored(row: asyncpg.Record) -> StoredTemplate:

@@ -13,6 +13,7 @@ from store.queries import load_queries
 
 BODY = b"{}"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXPERIMENT = uuid.UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")  # md5('1')
 ACCOUNT_AND_ID = "content_templates_account_id_id_key"
 ROW = ("default", "text", BODY, BODY, 1.0, "", BODY)
 FILL = """
@@ -29,6 +30,15 @@ INSERT INTO audience_analysis (account_id, audience_segment)
 SELECT 'account' || n % 20, 'segment' || n FROM generate_series(1, 10000) n;
 INSERT INTO idempotency_keys (account_id, key, route, request_hash, response, status)
 SELECT 'account' || n % 20, 'key' || n, '/', '0123456789abcdef', '', 200 FROM generate_series(1, 10000) n;
+INSERT INTO experiments (id, account_id, name, state, plan, started_at)
+SELECT md5(n::text)::uuid, 'account' || n % 20, 'name', CASE n % 50 WHEN 0 THEN 'running' ELSE 'draft' END, '{}',
+    CASE n % 50 WHEN 0 THEN now() END FROM generate_series(1, 10000) n;
+INSERT INTO experiment_variants (experiment_id, account_id, variant, name, weight)
+SELECT id, account_id, 0, 'control', 1 FROM experiments;
+INSERT INTO experiment_units (experiment_id, variant, unit, exposed_at, mismatch)
+SELECT md5((n % 100)::text)::uuid, 0, 'unit' || n, now(), false FROM generate_series(1, 10000) n;
+INSERT INTO experiment_posts (experiment_id, post_id, posted_at, likes, retweets, captured_at)
+SELECT id, 'post', now(), 0, 0, now() FROM experiments;
 ANALYZE;
 """
 STATEMENTS = {
@@ -51,6 +61,20 @@ STATEMENTS = {
     ),
     "update_outcomes": (("account1",), set()),
     "template_success": (("account1", 1), {ACCOUNT_AND_ID}),
+    "find_experiment": (("account1", EXPERIMENT), {"experiments_account_id_id_key"}),
+    "list_experiments": (("account1", None, NOW, EXPERIMENT, 50), {"idx_experiments_created_at"}),
+    "start_experiment": (("account1", EXPERIMENT, 1), {"experiments_account_id_id_key"}),
+    "stop_experiment": (("account1", EXPERIMENT, None), set()),
+    "reweigh_experiment": (("account1", EXPERIMENT, 1, [0.5]), set()),
+    "variant_of_unit": ((EXPERIMENT, "unit1"), {"idx_units_unit"}),
+    "save_events": (
+        (EXPERIMENT, "account1", ["e"], [0], [False], ["u"], [NOW], [False]),
+        {"experiments_pkey", "experiment_events_pkey", "experiment_units_pkey"},
+    ),
+    "save_posts": ((EXPERIMENT, "account1", ["p"], [NOW], [1], [1], [1], [NOW]), {"experiment_posts_pkey"}),
+    "list_posts": ((EXPERIMENT,), {"experiment_posts_pkey"}),
+    "count_units": ((EXPERIMENT,), set()),
+    "lock_stopped": (("account1", EXPERIMENT, None), {"experiments_account_id_id_key"}),
     "template_series": (("account1", 1, NOW, None, "day"), set()),
 }
 LOOKUPS = {
@@ -87,10 +111,10 @@ async def test_the_hot_statements_read_no_table_as_a_whole(filled: asyncpg.Conne
         assert {index for index in indexes if index in lines} == indexes, name
 
 
-async def test_counting_touches_the_counters_alone(filled: asyncpg.Connection) -> None:
+async def test_counting_touches_the_counters_and_what_runs_alone(filled: asyncpg.Connection) -> None:
     lines = await plan(filled, load_queries()["counts"])
 
-    assert set(re.findall(r" on (\w+)", lines)) == {"row_counts"}
+    assert set(re.findall(r" on (\w+)", lines)) == {"row_counts", "experiments", "idx_experiments_running"}
 
 
 async def test_every_index_of_the_specification_serves_its_lookup(filled: asyncpg.Connection) -> None:
