@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy.special import logit
+from numpy.typing import NDArray
 from scipy.stats import norm, t
-from statsmodels.genmod import families
-from statsmodels.genmod.generalized_linear_model import GLM
 
 from pipelines.experiments.arms import Arm
 
@@ -23,6 +21,8 @@ from pipelines.experiments.arms import Arm
 UPWORTHY_AA_SD: Final = 1.36
 UPWORTHY_DESIGN_EFFECT: Final = UPWORTHY_AA_SD**2
 MIN_DAYS: Final = 3
+_MAX_ROUNDS, _PRECISION = 1000, 1e-10
+Floats = NDArray[np.float64]
 
 
 def intraclass_correlation(clusters: Sequence[Sequence[Arm]]) -> float | None:
@@ -84,31 +84,42 @@ def dispersion_of_days(cells: Sequence[Sequence[Arm]], alpha: float = 0.05) -> f
     Nelder 1989, section 4.5, eq 4.25). As few days tell that factor badly, it is stretched by the square of
     t / normal quantile at `alpha`, so that intervals and tests made with the normal one keep their level (their section
     4.5.2 asks for t). It supposes days of about equal size; with one day far above the others it says too little.
-    None below 3 days on which some units, but not all, were engaged, or with one variant.
+    None below 3 days on which each variant had units and some, but not all, of all units were engaged, or with one
+    variant.
     """
     n = np.array([[arm.n for arm in variant] for variant in cells], np.float64)
     total = np.array([[arm.total for arm in variant] for variant in cells], np.float64)
     if n.ndim < 2:
         return None
-    # Rows and columns where all or none are engaged fit perfectly and tell nothing; dropping one may bare another.
-    while n.size:
-        rows, columns = (((total.sum(axis) > 0) & (total.sum(axis) < n.sum(axis))) for axis in (1, 0))
-        if rows.all() and columns.all():
-            break
-        n, total = n[np.ix_(rows, columns)], total[np.ix_(rows, columns)]
+    # Where all or none are engaged the fit is perfect and tells nothing; dropping a day may leave a variant like that.
+    shape = None
+    while n.size and n.shape != shape:
+        shape = n.shape
+        rows = (total.sum(1) > 0) & (total.sum(1) < n.sum(1))
+        n, total = n[rows], total[rows]
+        columns = (total.sum(0) > 0) & (total.sum(0) < n.sum(0)) & (n > 0).all(0)
+        n, total = n[:, columns], total[:, columns]
     variants, days = n.shape
-    seen = n > 0
-    degrees = int(seen.sum()) - (variants + days - 1)
-    if variants < 2 or days < MIN_DAYS or degrees < 1:
+    if variants < 2 or days < MIN_DAYS:
         return None
-    return max(1.0, _pearson(n, total, seen) / degrees * float(t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2)
+    degrees = (variants - 1) * (days - 1)
+    return max(1.0, _pearson(n, total) / degrees * float(t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2)
 
 
-def _pearson(n: np.ndarray, total: np.ndarray, seen: np.ndarray) -> float:
-    """Return Pearson's chi-squared of the additive logit model, over the cells that have units."""
-    variants, days = n.shape
-    variant, day = np.nonzero(seen)
-    design = np.column_stack([np.eye(days)[day], np.eye(variants)[variant][:, 1:]])
-    start = np.append(logit(total.sum(0) / n.sum(0)), np.zeros(variants - 1))
-    model = GLM(total[seen] / n[seen], design, family=families.Binomial(), var_weights=n[seen])
-    return float(model.fit(start_params=start).pearson_chi2)
+def _pearson(n: Floats, total: Floats) -> float:
+    """Return Pearson's chi-squared of the logit model day + variant over cells (variants, days).
+
+    Fitted as the loglinear model without the interaction of variant, day and outcome, by iterative proportional
+    fitting (Bishop, Fienberg, Holland 1975, section 3.5), which never fails, whatever cells are empty.
+    """
+    observed = np.stack([total, n - total])
+    fitted = np.stack([n, n]) / 2
+    for _ in range(_MAX_ROUNDS):
+        before = fitted
+        for axis in (2, 1, 0):
+            fitted = fitted * (observed.sum(axis, keepdims=True) / fitted.sum(axis, keepdims=True))
+        if np.abs(fitted - before).max() < _PRECISION * n.max():
+            break
+    product = fitted.prod(0)
+    possible = product > 0
+    return float(((total - fitted[0])[possible] ** 2 * n[possible] / product[possible]).sum())

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, t
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.dispersion import (
@@ -124,21 +126,6 @@ def test_what_moves_all_variants_of_a_day_alike_is_no_dispersion() -> None:
     assert dispersion_of_days([days, days]) == 1
 
 
-def test_two_by_three_days_agree_with_a_fit_by_hand() -> None:
-    n, total = np.full((2, 3), 100.0), np.array([[10, 30, 20], [30, 20, 25.0]])
-    day, variant = np.log(total.sum(0) / (200 - total.sum(0))), 0.0
-    for _ in range(200):
-        for _ in range(2):
-            fitted = 1 / (1 + np.exp(-(day + np.array([[0.0], [variant]]))))
-            slope = n * fitted * (1 - fitted)
-            day = day + (total - n * fitted).sum(0) / slope.sum(0)
-        fitted = 1 / (1 + np.exp(-(day + np.array([[0.0], [variant]]))))
-        variant += (total - n * fitted)[1].sum() / (n * fitted * (1 - fitted))[1].sum()
-    pearson = ((total - n * fitted) ** 2 / (n * fitted * (1 - fitted))).sum() / 2
-    stretch = (t.isf(0.025, 2) / norm.isf(0.025)) ** 2
-    assert dispersion_of_days(cells_of(n, total)) == pytest.approx(pearson * stretch, rel=1e-6)
-
-
 def test_guarded_intervals_cover_where_plain_ones_do_not() -> None:
     rng = np.random.default_rng(9)
     runs, days, n, rate, correlation = 1500, 14, 2000, 0.03, 0.002
@@ -152,3 +139,15 @@ def test_guarded_intervals_cover_where_plain_ones_do_not() -> None:
     guard = np.array([dispersion_of_days(cells_of(np.full((2, days), n), total)) for total in totals], float)
     assert (difference <= norm.isf(0.025) * error).mean() < 0.8
     assert 0.93 <= (difference <= norm.isf(0.025) * error * np.sqrt(guard)).mean() <= 0.97
+
+
+def test_the_fit_is_the_maximum_likelihood_of_statsmodels() -> None:
+    rng = np.random.default_rng(2)
+    n = rng.integers(50, 3000, (3, 8))
+    total = rng.binomial(n, rng.uniform(0.02, 0.3, (3, 8)))
+    design = np.column_stack([np.tile(np.eye(8), (3, 1)), np.repeat(np.eye(3), 8, 0)[:, 1:]])
+    counts = np.column_stack([total.ravel(), (n - total).ravel()])
+    pearson = GLM(counts, design, family=Binomial()).fit().pearson_chi2
+    assert dispersion_of_days(cells_of(n, total)) == pytest.approx(
+        pearson / 14 * (t.isf(0.025, 14) / norm.isf(0.025)) ** 2, rel=1e-6
+    )
