@@ -1,0 +1,72 @@
+"""The bandit: its weights, its floor, and the probability of being best that they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.experiments.arms import Arm
+from pipelines.experiments.bandit import _chance_to_be_best, allocation
+
+COUNTS = st.integers(0, 5000).flatmap(lambda n: st.integers(0, n).map(lambda total: Arm(n, total)))
+
+
+def test_floors_above_1_in_sum_and_outcomes_that_are_no_counts_are_refused() -> None:
+    with pytest.raises(ValueError, match="floors"):
+        allocation([Arm(500, 5)] * 21)
+    with pytest.raises(ValueError, match="floors"):
+        allocation([Arm(500, 5)] * 2, floor=-0.1)
+    with pytest.raises(ValueError, match="floors"):
+        allocation([])
+    with pytest.raises(ValueError, match="counts"):
+        allocation([Arm(500, 5), Arm(500, 5.0, 9.0)])
+
+
+def test_weights_are_equal_until_every_arm_is_warm() -> None:
+    assert allocation([Arm(99, 1), Arm(5000, 500)]) == (0.5, 0.5)
+    assert allocation([Arm(0, 0), Arm(0, 0), Arm(0, 0)]) == (1 / 3,) * 3
+    assert allocation([Arm(100, 1), Arm(5000, 500)])[1] > 0.9
+
+
+def test_twenty_arms_at_the_largest_floor_stay_equal() -> None:
+    assert allocation([Arm(500, index) for index in range(20)]) == pytest.approx((0.05,) * 20)
+
+
+@given(st.lists(COUNTS, min_size=1, max_size=8), st.floats(0, 0.125))
+def test_weights_sum_to_1_and_keep_the_floor(arms: list[Arm], floor: float) -> None:
+    weights = allocation(arms, floor)
+    assert sum(weights) == pytest.approx(1)
+    assert min(weights) >= floor - 1e-12
+
+
+@given(st.lists(COUNTS, min_size=2, max_size=5), st.randoms())
+def test_the_order_of_arms_does_not_matter(arms: list[Arm], random: object) -> None:
+    order = list(range(len(arms)))
+    random.shuffle(order)
+    there = _chance_to_be_best([arms[index] for index in order])
+    assert there == pytest.approx(_chance_to_be_best(arms)[order], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arms", "expected"),
+    [
+        ([Arm(1000, 100), Arm(1000, 120)], 0.92318),
+        ([Arm(100, 49), Arm(100, 51)], 0.61077),
+        ([Arm(0, 0), Arm(0, 0)], 0.5),
+        ([Arm(10**7, 10**5), Arm(10**7, 10**5)], 0.5),
+        ([Arm(1000, 0), Arm(1000, 1000)], 1.0),
+    ],
+)
+def test_known_chances_are_met(arms: list[Arm], expected: float) -> None:
+    assert _chance_to_be_best(arms)[1] == pytest.approx(expected, abs=5e-6)
+
+
+@given(COUNTS, COUNTS, COUNTS)
+def test_chances_agree_with_draws(first: Arm, second: Arm, third: Arm) -> None:
+    arms = [first, second, third]
+    rng = np.random.default_rng(3)
+    draws = np.array([rng.beta(1 + arm.total, 1 + arm.n - arm.total, 20_000) for arm in arms])
+    shares = np.bincount(draws.argmax(0), minlength=3) / 20_000
+    assert _chance_to_be_best(arms) == pytest.approx(shares, abs=0.02)
