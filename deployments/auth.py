@@ -22,8 +22,8 @@ DEFAULT_ACCOUNT = "default"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MIB = 1024 * 1024
-BODY_LIMITS = {"/predict": 16 * MIB}
-BODY_LIMIT = MIB
+BODY_LIMIT, LARGE_BODY_LIMIT = MIB, 16 * MIB
+LARGE_BODIES = re.compile(r"/predict|/ab-test/[^/]+/events")
 
 
 class Gate:
@@ -136,7 +136,7 @@ class Gate:
 
 
 def _body_limit(scope: Scope) -> int:
-    return BODY_LIMITS.get(scope["path"], BODY_LIMIT)
+    return LARGE_BODY_LIMIT if LARGE_BODIES.fullmatch(scope["path"]) else BODY_LIMIT
 
 
 def _too_large(scope: Scope) -> Problem:

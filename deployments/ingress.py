@@ -10,16 +10,18 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from deployments import problems
 from deployments.answers import Answers
 from deployments.auth import DEFAULT_ACCOUNT, Gate
+from deployments.experiment_routes import add_experiment_routes
+from deployments.experiment_schemas import EXPERIMENT_BODIES
 from deployments.metrics import IngressMetrics, cluster_truth
 from deployments.problems import Problem
 from deployments.process import settle
+from deployments.routes import account_of, as_json
 from deployments.schemas import (
     ANALYZE_BODY,
     COMPARE_BODY,
@@ -148,6 +150,7 @@ def create_api(front: Front) -> FastAPI:
     problems.install(api)
     _add_models(api, front)
     add_template_routes(api, lambda: front.answers.library)
+    add_experiment_routes(api, lambda: front.answers.store.experiments)
     _add_operations(api, front)
     return api
 
@@ -159,20 +162,20 @@ def _add_models(api: FastAPI, front: Front) -> None:
     async def analyze_query(request: Request) -> Response:
         """Analyze a query, write and score candidates for it, store the answer."""
         query = await QUERY_BODY.read(request)
-        response = await front.answers.answer(query, request.scope["account"], _idempotency_key(request))
-        return _json(response)
+        response = await front.answers.answer(query, account_of(request), _idempotency_key(request))
+        return as_json(response)
 
     @api.post("/generate", response_model=Generated, openapi_extra=GENERATE_BODY.openapi)
     async def generate(request: Request) -> Response:
         """Write tweets that could be posted as they are; nothing is stored."""
         brief = await GENERATE_BODY.read(request)
-        return _json(await front.answers.generate(brief.as_query(), request.scope["account"]))
+        return as_json(await front.answers.generate(brief.as_query(), account_of(request)))
 
     @api.post("/optimize", response_model=Optimized, openapi_extra=OPTIMIZE_BODY.openapi)
     async def optimize_draft(request: Request) -> Response:
         """Make a draft better by edits whose effect was measured; nothing is stored."""
         asked = await OPTIMIZE_BODY.read(request)
-        return _json(await front.answers.optimize(asked, request.scope["account"]))
+        return as_json(await front.answers.optimize(asked, account_of(request)))
 
     @api.post("/analyze", response_model=AnalyzeResponse, openapi_extra=ANALYZE_BODY.openapi)
     async def analyze(request: Request) -> Response:
@@ -180,7 +183,7 @@ def _add_models(api: FastAPI, front: Front) -> None:
         body, errors = await ANALYZE_BODY.read_items(request)
         models, policy = front.answers.until_deadline(), front.answers.engines.policy
         analyzed = await asyncio.gather(*(optimize.analyze(text, models, policy) for text in body.texts))
-        return _json(
+        return as_json(
             AnalyzeResponse(
                 results=_in_order([analysis for analysis, _ in analyzed], {error.index for error in errors}),
                 errors=tuple(errors),
@@ -195,7 +198,7 @@ def _add_models(api: FastAPI, front: Front) -> None:
         body, errors = await PREDICT_BODY.read_items(request)
         models = front.answers.until_deadline()
         predictions = [None if isinstance(p, ModelUnavailable) else p for p in await models.predict_each(body.drafts)]
-        return _json(
+        return as_json(
             PredictResponse(
                 results=_in_order(predictions, {error.index for error in errors}),
                 errors=tuple(errors),
@@ -211,7 +214,7 @@ def _add_models(api: FastAPI, front: Front) -> None:
         body, errors = await COMPARE_BODY.read_items(request)
         models = front.answers.until_deadline()
         compared, degraded = await optimize.compare(body.pairs, models)
-        return _json(
+        return as_json(
             CompareResponse(
                 results=_in_order(compared, {error.index for error in errors}),
                 errors=tuple(errors),
@@ -232,7 +235,7 @@ def _add_operations(api: FastAPI, front: Front) -> None:
     async def readyz() -> Response:
         """200 once every model answered a warm-up; 503 names those that have not."""
         status = HTTPStatus.SERVICE_UNAVAILABLE if front.not_ready else HTTPStatus.OK
-        return _json({"ready": not front.not_ready, "waiting_for": front.not_ready}, status)
+        return as_json({"ready": not front.not_ready, "waiting_for": front.not_ready}, status)
 
     @api.get("/metrics", include_in_schema=False)
     async def stored() -> Response:
@@ -245,14 +248,9 @@ def _add_operations(api: FastAPI, front: Front) -> None:
 
     @api.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return _json(document)
+        return as_json(document)
 
-    document = describe(api, TEMPLATE_BODIES)
-
-
-def _json(content: Any, status: int = HTTPStatus.OK) -> Response:
-    body = content if isinstance(content, bytes) else orjson.dumps(content)
-    return Response(body, status, media_type="application/json")
+    document = describe(api, (*TEMPLATE_BODIES, *EXPERIMENT_BODIES))
 
 
 def _in_order(results: list[Any], refused: set[int]) -> tuple[Any, ...]:

@@ -152,11 +152,14 @@ class ProblemDetails:
 class JsonBody(Generic[Body]):
     """One kind of request body: reads it, and describes it for /openapi.json."""
 
-    def __init__(self, kind: type[Body], example: dict[str, Any], *, items: str | None = None) -> None:
+    def __init__(
+        self, kind: type[Body], example: dict[str, Any], *, items: str | None = None, may_be_empty: bool = False
+    ) -> None:
         self.adapter: TypeAdapter[Body] = TypeAdapter(kind)
         self.name = kind.__name__
         self.example = example
         self.items = items
+        self.may_be_empty = may_be_empty
 
     @property
     def openapi(self) -> dict[str, Any]:
@@ -182,7 +185,7 @@ class JsonBody(Generic[Body]):
         """Like read, but refused items of the list named `items` are left out and returned as errors beside the body.
 
         Raises:
-            Problem: as read; also 422 when every item is refused.
+            Problem: as read; also 422 when every item is refused, unless the list may be empty.
         """
         # A page elsewhere cannot send application/json to this server without asking first (CORS).
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -201,7 +204,7 @@ class JsonBody(Generic[Body]):
         bad = {place[1] for place in places}
         tree = from_json(raw)
         kept = [item for index, item in enumerate(tree[self.items]) if index not in bad]
-        if not kept:
+        if not kept and not self.may_be_empty:
             raise invalid(error) from error
         errors = [
             ItemError(int(place[1]), entry["field"], entry["message"])

@@ -6,19 +6,19 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
-import orjson
 from annotated_types import Ge, Le
 from fastapi import FastAPI, Path, Request, Response
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from deployments.library import Library
-from deployments.problems import Problem, invalid, unavailable
+from deployments.problems import Problem
+from deployments.routes import account_of, as_json, describe_parameters, read_parameters, refused, stored
 from deployments.schemas import JsonBody
 from pipelines.records import STRICT, Intent, Language, Moment, Objective, ShortText, Template, Text, Tone
 from pipelines.templates import parse_templates
-from store.errors import RowRefused, StoreUnavailable
+from store.errors import RowRefused
 from store.templates import UNIQUE_NAME, Bucket, Filter, Origin, Performance, StoredTemplate
 
 MAX_PAGE = 200
@@ -112,16 +112,6 @@ PERFORMANCE_PARAMETERS = TypeAdapter(PerformanceParameters)
 TemplateId = Annotated[str, Path(description="The id of a template.", json_schema_extra={"pattern": ID.pattern})]
 
 
-def _query(adapter: TypeAdapter[Any]) -> dict[str, Any]:
-    """Describe query parameters for /openapi.json."""
-    properties = adapter.json_schema()["properties"]
-    return {
-        "parameters": [
-            {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in properties.items()
-        ]
-    }
-
-
 def add_template_routes(api: FastAPI, library: Callable[[], Library]) -> None:
     """Add the routes under /templates; another account's template is an unknown one."""
     _add_reads(api, library)
@@ -129,42 +119,42 @@ def add_template_routes(api: FastAPI, library: Callable[[], Library]) -> None:
 
 
 def _add_reads(api: FastAPI, library: Callable[[], Library]) -> None:
-    @api.get("/templates", response_model=TemplatePage, openapi_extra=_query(LIST_PARAMETERS))
+    @api.get("/templates", response_model=TemplatePage, openapi_extra=describe_parameters(LIST_PARAMETERS))
     async def list_templates(request: Request) -> Response:
         """List the account's templates."""
-        wanted = _parameters(LIST_PARAMETERS, request)
+        wanted = read_parameters(LIST_PARAMETERS, request)
         filters = asdict(wanted) | {"limit": wanted.limit + 1}
         found = await _stored(
-            library().store.templates.page(_account(request), Filter(after=filters.pop("cursor"), **filters))
+            library().store.templates.page(account_of(request), Filter(after=filters.pop("cursor"), **filters))
         )
         page = found[: wanted.limit]
-        return _json(TemplatePage(templates=page, next_cursor=str(page[-1].id) if len(found) > len(page) else None))
+        return as_json(TemplatePage(templates=page, next_cursor=str(page[-1].id) if len(found) > len(page) else None))
 
     @api.get("/templates/{template_id}", response_model=StoredTemplate)
     async def get_template(request: Request, template_id: TemplateId) -> Response:
         """Return one template, archived or not."""
-        found = await _stored(library().store.templates.find(_account(request), _number(template_id)))
+        found = await _stored(library().store.templates.find(account_of(request), _number(template_id)))
         if found is None:
             raise _unknown()
-        return _json(found)
+        return as_json(found)
 
     @api.get(
         "/templates/{template_id}/performance",
         response_model=TemplatePerformance,
-        openapi_extra=_query(PERFORMANCE_PARAMETERS),
+        openapi_extra=describe_parameters(PERFORMANCE_PARAMETERS),
     )
     async def template_performance(request: Request, template_id: TemplateId) -> Response:
         """Tell what the posts of a template achieved, each counted once, at its latest reading."""
         number = _number(template_id)
-        span = _parameters(PERFORMANCE_PARAMETERS, request)
+        span = read_parameters(PERFORMANCE_PARAMETERS, request)
         if span.since and span.until and span.since >= span.until:
-            raise _refused("to", "must be later than from")
+            raise refused("to", "must be later than from")
         achieved = await _stored(
-            library().store.templates.performance(_account(request), number, span.since, span.until, span.bucket)
+            library().store.templates.performance(account_of(request), number, span.since, span.until, span.bucket)
         )
         if achieved is None:
             raise _unknown()
-        return _json({"template_id": number, "bucket": span.bucket} | asdict(achieved))
+        return as_json({"template_id": number, "bucket": span.bucket} | asdict(achieved))
 
 
 def _add_writes(api: FastAPI, library: Callable[[], Library]) -> None:
@@ -172,14 +162,14 @@ def _add_writes(api: FastAPI, library: Callable[[], Library]) -> None:
     async def create_template(request: Request) -> Response:
         """Add a template of the account's own."""
         template = _checked(await NEW_BODY.read(request))
-        created = await _stored(library().store.templates.create(_account(request), template))
-        await library().refresh(_account(request))
-        return _json(created, HTTPStatus.CREATED, {"Location": f"/templates/{created.id}"})
+        created = await _stored(library().store.templates.create(account_of(request), template))
+        await library().refresh(account_of(request))
+        return as_json(created, HTTPStatus.CREATED, {"Location": f"/templates/{created.id}"})
 
     @api.put("/templates/{template_id}", response_model=StoredTemplate, openapi_extra=REPLACED_BODY.openapi)
     async def replace_template(request: Request, template_id: TemplateId) -> Response:
         """Replace a template; a bundled one becomes the account's own, which no release changes."""
-        account, number = _account(request), _number(template_id)
+        account, number = account_of(request), _number(template_id)
         body = await REPLACED_BODY.read(request)
         templates = library().store.templates
         replaced = await _stored(templates.replace(account, number, _checked(body), body.version))
@@ -187,20 +177,15 @@ def _add_writes(api: FastAPI, library: Callable[[], Library]) -> None:
             current = await _stored(templates.find(account, number))
             raise _unknown() if current is None else _outdated(current)
         await library().refresh(account)
-        return _json(replaced)
+        return as_json(replaced)
 
     @api.delete("/templates/{template_id}", status_code=204)
     async def archive_template(request: Request, template_id: TemplateId) -> Response:
         """Archive a template: nothing is written with it any more, what it achieved stays."""
-        if not await _stored(library().store.templates.archive(_account(request), _number(template_id))):
+        if not await _stored(library().store.templates.archive(account_of(request), _number(template_id))):
             raise _unknown()
-        await library().refresh(_account(request))
+        await library().refresh(account_of(request))
         return Response(status_code=HTTPStatus.NO_CONTENT)
-
-
-def _account(request: Request) -> str:
-    account: str = request.scope["account"]
-    return account
 
 
 def _number(template_id: str) -> int:
@@ -209,31 +194,22 @@ def _number(template_id: str) -> int:
     return int(template_id)
 
 
-def _parameters(adapter: TypeAdapter[Kind], request: Request) -> Kind:
-    try:
-        return adapter.validate_python(dict(request.query_params))
-    except ValidationError as error:
-        raise invalid(error) from error
-
-
 def _checked(body: NewTemplate) -> Template:
     fields = asdict(body)
     fields.pop("version", None)
     if odd := NO_SLOT.search(body.content):
-        raise _refused("content", f"character {odd.start()} opens braces that hold neither a slot nor alternatives")
+        raise refused("content", f"character {odd.start()} opens braces that hold neither a slot nor alternatives")
     try:
         (template,) = parse_templates([fields])
     except ValueError as error:
-        raise _refused("content", str(error)) from error
+        raise refused("content", str(error)) from error
     return template
 
 
 async def _stored(call: Awaitable[Kind]) -> Kind:
     """Return what the store says, or its refusal as a problem."""
     try:
-        return await call
-    except StoreUnavailable as error:
-        raise unavailable("The database does not answer.") from error
+        return await stored(call)
     except RowRefused as error:
         if error.constraint != UNIQUE_NAME:
             raise
@@ -250,11 +226,3 @@ def _outdated(current: StoredTemplate) -> Problem:
         return Problem(HTTPStatus.CONFLICT, "The template is archived.")
     now = [{"field": "version", "message": f"the template is at version {current.version}"}]
     return Problem(HTTPStatus.CONFLICT, "The template was changed in between.", errors=now)
-
-
-def _refused(field: str, message: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"Invalid: {field}.", errors=[{"field": field, "message": message}])
-
-
-def _json(content: Any, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, "application/json")

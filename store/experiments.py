@@ -107,13 +107,11 @@ class ExperimentTable:
         return await self._fetch_one("find_experiment", account_id, experiment_id)
 
     async def page(
-        self, account_id: str, state: State | None, before: tuple[datetime, UUID] | None, limit: int
+        self, account_id: str, state: State | None, before: UUID | None, limit: int
     ) -> tuple[StoredExperiment, ...]:
-        """Return up to `limit` experiments, the newest first, older than (created_at, id) of the page before."""
+        """Return up to `limit` experiments by descending id, which is the newest first, below the id `before`."""
         async with self._connect() as connection:
-            rows = await connection.fetch(
-                self._queries["list_experiments"], account_id, state, *(before or (None, None)), limit
-            )
+            rows = await connection.fetch(self._queries["list_experiments"], account_id, state, before, limit)
         return tuple(map(_stored, rows))
 
     async def start(self, account_id: str, experiment_id: UUID, version: int | None) -> StoredExperiment | None:

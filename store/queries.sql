@@ -211,13 +211,11 @@ FROM unnest($3::text[], $4::text[], $5::float8[], $6::bigint[]) WITH ORDINALITY
 SELECT * FROM experiments_with_variants WHERE account_id = $1 AND id = $2;
 
 -- name: list_experiments
--- Experiments of an account, the newest first.
+-- Experiments of an account, the newest first: ids are UUIDs of version 7.
 SELECT * FROM experiments_with_variants
-WHERE
-    account_id = $1 AND ($2::text IS NULL OR state = $2)
-    AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
-ORDER BY created_at DESC, id DESC
-LIMIT $5;
+WHERE account_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::uuid IS NULL OR id < $3)
+ORDER BY id DESC
+LIMIT $4;
 
 -- name: start_experiment
 -- Start a draft; $3 is the version that the caller saw, if any.

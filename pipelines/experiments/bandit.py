@@ -51,9 +51,7 @@ def _chance_to_be_best(arms: Sequence[Arm]) -> NDArray[np.float64]:
     """
     if any(arm.squares is not None for arm in arms):
         raise ValueError("a bandit needs counts of units engaged")
-    posterior = beta(
-        np.array([[1 + arm.total] for arm in arms]), np.array([[1 + arm.n - arm.total] for arm in arms])
-    )
+    posterior = beta(np.array([[1 + arm.total] for arm in arms]), np.array([[1 + arm.n - arm.total] for arm in arms]))
     points = np.unique(np.clip(posterior.mean() + posterior.std() * _BREAKS, 0, 1))
     points = np.unique(np.concatenate([[0.0], points, [1.0]]))
     half = np.diff(points)[:, None] / 2

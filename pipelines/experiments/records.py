@@ -47,7 +47,7 @@ class NewVariant:
 class SlotPlan:
     """The time slots of a switchback: `blocks` of one slot a variant, each `slot_minutes` long.
 
-    Posts of the first `washout_minutes` of a slot are not counted. Slots lie between `from_hour` and `to_hour` of
+    Between two slots lie `washout_minutes` in which no post counts. Blocks lie between `from_hour` and `to_hour` of
     `weekdays` (0 is Monday), UTC.
     """
 
@@ -191,10 +191,9 @@ def _design_problem(experiment: NewExperiment) -> str | None:
 
 
 def _slot_problem(slots: SlotPlan, n_variants: int) -> str | None:
-    if slots.washout_minutes >= slots.slot_minutes:
-        return "slots: the washout takes the whole slot"
-    if (slots.to_hour - slots.from_hour) * 60 < slots.slot_minutes * n_variants:
-        return "slots: one slot a variant does not fit between from_hour and to_hour"
+    minutes = n_variants * (slots.slot_minutes + slots.washout_minutes) - slots.washout_minutes
+    if (slots.to_hour - slots.from_hour) * 60 < minutes:
+        return f"slots: a block takes {minutes} minutes, which do not fit between from_hour and to_hour"
     return None
 
 

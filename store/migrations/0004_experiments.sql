@@ -22,7 +22,6 @@ CREATE TABLE experiments (
     CHECK ((concluded_at IS NOT NULL) = (state = 'concluded')),
     CHECK ((conclusion IS NOT NULL) = (state = 'concluded'))
 );
-CREATE INDEX idx_experiments_created_at ON experiments (account_id, created_at, id);
 CREATE INDEX idx_experiments_running ON experiments (id) WHERE state = 'running';
 CREATE TRIGGER touch BEFORE UPDATE ON experiments FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 

@@ -1,0 +1,144 @@
+"""The routes under /ab-test that take what happened: events of units, and posts of a switchback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import FastAPI, Path, Request, Response
+
+from deployments.experiment_schemas import EVENT_BODY, POST_BODY, Accepted, Rejected
+from deployments.experiments import read_plan
+from deployments.problems import Problem
+from deployments.routes import account_of, as_json, stored
+from deployments.schemas import ItemError
+from pipelines.experiments.assignment import assign_all
+from pipelines.experiments.records import Event, PostCounts
+from store.experiments import ExperimentTable, StoredExperiment, ToldEvent
+
+ExperimentId = Annotated[str, Path(description="The id of an experiment.", json_schema_extra={"format": "uuid"})]
+# From so many events on the hashing of their units leaves the loop to others.
+EVENTS_INLINE = 500
+
+
+def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
+    """Add /ab-test/{id}/events and /ab-test/{id}/posts."""
+
+    @api.post("/ab-test/{experiment_id}/events", response_model=Accepted, openapi_extra=EVENT_BODY.openapi)
+    async def tell_events(request: Request, experiment_id: ExperimentId) -> Response:
+        """Store impressions and engagements; in whatever order and however often they come, each counts once."""
+        experiment = await find_experiment(request, experiment_id, table())
+        if read_plan(experiment).design == "switchback":
+            raise Problem(HTTPStatus.CONFLICT, "A switchback counts posts: send them to /ab-test/{id}/posts.")
+        body, errors = await EVENT_BODY.read_items(request)
+        now = datetime.now(UTC)
+        if len(body.events) > EVENTS_INLINE:
+            told, unknown = await asyncio.to_thread(_as_told, experiment, body.events, errors, now)
+        else:
+            told, unknown = _as_told(experiment, body.events, errors, now)
+        saved = await stored(table().save_events(experiment.account_id, experiment.id, told)) if told else 0
+        return as_json(_accepted(experiment, saved, len(told), [*_rejected(errors), *unknown]))
+
+    @api.post("/ab-test/{experiment_id}/posts", response_model=Accepted, openapi_extra=POST_BODY.openapi)
+    async def tell_posts(request: Request, experiment_id: ExperimentId) -> Response:
+        """Store posts of a switchback; of several counts of one post the newest are kept."""
+        experiment = await find_experiment(request, experiment_id, table())
+        if read_plan(experiment).design == "split":
+            raise Problem(HTTPStatus.CONFLICT, "A split counts units: send events to /ab-test/{id}/events.")
+        body, errors = await POST_BODY.read_items(request)
+        now = datetime.now(UTC)
+        newest: dict[str, PostCounts] = {}
+        for post in body.posts:
+            dated = replace(post, captured_at=post.captured_at or now)
+            kept = newest.setdefault(post.post_id, dated)
+            if (dated.captured_at or now) > (kept.captured_at or now):
+                newest[post.post_id] = dated
+        saved = await stored(table().save_posts(experiment.account_id, experiment.id, tuple(newest.values())))
+        return as_json(_accepted(experiment, saved, len(body.posts), _rejected(errors)))
+
+
+async def find_experiment(request: Request, experiment_id: str, table: ExperimentTable) -> StoredExperiment:
+    """Return an experiment of the caller's account.
+
+    Raises:
+        Problem: 404 for any other.
+    """
+    found = await stored(table.find(account_of(request), experiment_number(experiment_id)))
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def experiment_number(experiment_id: str) -> UUID:
+    """Return the id in a path.
+
+    Raises:
+        Problem: 404 for what is none.
+    """
+    try:
+        return UUID(experiment_id)
+    except ValueError as error:
+        raise _unknown() from error
+
+
+def wrong_state(experiment: StoredExperiment, state: str) -> Problem:
+    """409 for what cannot be done in the experiment's state."""
+    return Problem(HTTPStatus.CONFLICT, f"The experiment is {experiment.state}; for this it must be {state}.")
+
+
+def _as_told(
+    experiment: StoredExperiment, events: tuple[Event, ...], errors: list[ItemError], now: datetime
+) -> tuple[list[ToldEvent], list[Rejected]]:
+    """The events as they are stored, and those of variants that the experiment does not have."""
+    places = {variant.name: place for place, variant in enumerate(experiment.variants)}
+    shares = [variant.weight for variant in experiment.variants]
+    refused_before = {error.index for error in errors}
+    kept = [index for index in range(len(events) + len(refused_before)) if index not in refused_before]
+    known = [(index, event) for index, event in zip(kept, events, strict=True) if event.variant in places]
+    unknown = [
+        Rejected(index, "variant: the experiment has no such variant")
+        for index, event in zip(kept, events, strict=True)
+        if event.variant not in places
+    ]
+    bandit = read_plan(experiment).allocation == "bandit"
+    assigned = assign_all(str(experiment.id), [event.unit for _, event in known], shares).tolist()
+    told = [
+        ToldEvent(
+            event.event_id,
+            places[event.variant],
+            event.type == "engagement",
+            event.unit,
+            event.at or now,
+            not bandit and places[event.variant] != expected,
+        )
+        for (_, event), expected in zip(known, assigned, strict=True)
+    ]
+    return told, unknown
+
+
+def _rejected(errors: list[ItemError]) -> list[Rejected]:
+    """One entry an item, with the first thing that is wrong with it."""
+    first: dict[int, Rejected] = {}
+    for error in errors:
+        field = error.field.partition("].")[2]
+        first.setdefault(error.index, Rejected(error.index, f"{field}: {error.message}" if field else error.message))
+    return list(first.values())
+
+
+def _accepted(experiment: StoredExperiment, saved: int | None, told: int, rejected: list[Rejected]) -> Accepted:
+    if saved is None:
+        raise wrong_state(experiment, "running or stopped")
+    return Accepted(
+        accepted=saved,
+        duplicates=told - saved,
+        rejected=tuple(sorted(rejected, key=lambda one: one.index)),
+    )
+
+
+def _unknown() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "There is no such experiment.")

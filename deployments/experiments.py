@@ -1,0 +1,190 @@
+"""What experiments need of the store and the statistics: plans, counts as arms, conclusions as readings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+from pydantic import TypeAdapter
+
+from deployments.experiment_schemas import PLAN, Experiment, TimeSlot
+from pipelines.experiments.analysis import Split, analyze, needed_units
+from pipelines.experiments.arms import Arm
+from pipelines.experiments.bandit import allocation
+from pipelines.experiments.decision import decide
+from pipelines.experiments.organic import Alternation, decide_posts
+from pipelines.experiments.records import NewExperiment, Plan, PostCounts, SlotPlan, Variant, weights
+from pipelines.experiments.results import Results
+from pipelines.experiments.switchback import Slot, schedule
+from store.experiments import Counts, StoredExperiment
+from store.templates import Reading
+
+RESULTS = TypeAdapter(Results)
+SECONDS_A_DAY = 86_400.0
+# Before an hour has passed nobody knows how many units come in a day.
+MIN_PACE_S = 3_600.0
+
+
+def plan_of(new: NewExperiment) -> Plan:
+    """The plan of a new experiment with what was left open: its control, channel and slots."""
+    plan = Plan(**{field.name: getattr(new, field.name) for field in fields(Plan)})
+    switchback = new.design == "switchback"
+    return replace(
+        plan,
+        control=new.control or new.variants[0].name,
+        channel=new.channel or ("organic" if switchback else "owned"),
+        method="fixed" if switchback else new.method,
+        slots=(new.slots or SlotPlan()) if switchback else None,
+    )
+
+
+def variants_of(new: NewExperiment) -> tuple[Variant, ...]:
+    """The variants of a new experiment, each with its share."""
+    return tuple(
+        Variant(name=variant.name, content=variant.content, weight=weight, template_id=variant.template_id)
+        for variant, weight in zip(new.variants, weights(new.variants), strict=True)
+    )
+
+
+def read_plan(stored: StoredExperiment) -> Plan:
+    """The plan as it was stored."""
+    return PLAN.validate_json(stored.plan)
+
+
+def control_of(plan: Plan, variants: Sequence[Variant]) -> int:
+    """The place of the control."""
+    return next((place for place, variant in enumerate(variants) if variant.name == plan.control), 0)
+
+
+def slots_of(stored: StoredExperiment, plan: Plan) -> tuple[Slot, ...]:
+    """The time slots of a switchback that was started, in order of time; none of any other experiment."""
+    if plan.slots is None or stored.started_at is None:
+        return ()
+    return schedule(
+        stored.started_at.astimezone(UTC),
+        len(stored.variants),
+        plan.slots.slot_minutes,
+        plan.slots.washout_minutes,
+        plan.slots.blocks,
+        _seed(stored.id),
+        weekdays=plan.slots.weekdays,
+        hours=(plan.slots.from_hour, plan.slots.to_hour),
+    )
+
+
+def shares_of(stored: StoredExperiment, counts: Counts) -> tuple[float, ...]:
+    """The shares of the next units that the events of a bandit speak for, in the variants' order."""
+    plan = read_plan(stored)
+    return allocation(_split(stored, plan, counts, stored.created_at).arms, plan.floor)
+
+
+def describe(stored: StoredExperiment) -> Experiment:
+    """The experiment as the routes show it."""
+    plan = read_plan(stored)
+    names = [variant.name for variant in stored.variants]
+    slots = [
+        TimeSlot(start=slot.start, end=slot.end, block=slot.block, variant=names[slot.variant_index])
+        for slot in slots_of(stored, plan)
+    ]
+    shares = [variant.weight for variant in stored.variants]
+    planned = plan.design == "split" and plan.baseline_rate is not None
+    return Experiment(
+        id=stored.id,
+        name=stored.name,
+        state=stored.state,
+        version=stored.version,
+        plan=plan,
+        variants=stored.variants,
+        units_needed=needed_units(plan, plan.baseline_rate or 0.0, shares, control_of(plan, stored.variants))
+        if planned
+        else None,
+        schedule=tuple(slots) if plan.design == "switchback" else None,
+        created_at=stored.created_at,
+        started_at=stored.started_at,
+        stopped_at=stored.stopped_at,
+        concluded_at=stored.concluded_at,
+        conclusion=RESULTS.validate_json(stored.conclusion) if stored.conclusion else None,
+    )
+
+
+def results_of(stored: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime) -> Results:
+    """What the experiment says by what is stored of it."""
+    if stored.conclusion:
+        return RESULTS.validate_json(stored.conclusion)
+    plan = read_plan(stored)
+    if plan.design == "split":
+        return decide(plan, analyze(plan, _split(stored, plan, counts, now)))
+    return decide_posts(plan, _alternation(stored, plan, posts, now))
+
+
+def conclusion_of(
+    stored: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime
+) -> tuple[bytes, list[Reading]]:
+    """The results as JSON, and what they say of each variant, or of each post of a switchback, as readings."""
+    results = results_of(stored, counts, posts, now)
+    plan = read_plan(stored)
+    if plan.design == "split":
+        readings = [
+            Reading(
+                account_id=stored.account_id,
+                post_id=f"ab-test/{stored.id}/{place}",
+                template_id=variant.template_id,
+                impressions=result.impressions,
+                engagements=result.engagements,
+                retweets=None,
+                likes=None,
+                captured_at=now,
+            )
+            for place, (variant, result) in enumerate(zip(stored.variants, results.variants, strict=True))
+            if result.impressions
+        ]
+    else:
+        readings = [
+            Reading(
+                account_id=stored.account_id,
+                post_id=post.post_id,
+                template_id=stored.variants[slot.variant_index].template_id,
+                impressions=post.impressions,
+                engagements=post.likes + post.retweets,
+                retweets=post.retweets,
+                likes=post.likes,
+                captured_at=post.captured_at or now,
+            )
+            for post, slot in _alternation(stored, plan, posts, now).placed()
+        ]
+    return orjson.dumps(results), readings
+
+
+def _split(stored: StoredExperiment, plan: Plan, counts: Counts, now: datetime) -> Split:
+    days = sorted({count.day for count in counts.days})
+    cells = {(count.variant, count.day): Arm(count.exposed, count.engaged) for count in counts.days}
+    units = sum(count.exposed for count in counts.days)
+    ran = ((stored.stopped_at or now) - stored.started_at).total_seconds() if stored.started_at else 0.0
+    return Split(
+        names=tuple(variant.name for variant in stored.variants),
+        control=control_of(plan, stored.variants),
+        weights=tuple(variant.weight for variant in stored.variants),
+        cells=tuple(tuple(cells.get((place, day), Arm(0, 0)) for day in days) for place in range(len(stored.variants))),
+        mismatched=sum(count.mismatched for count in counts.days),
+        unexposed=counts.unexposed,
+        units_per_day=units * SECONDS_A_DAY / ran if ran >= MIN_PACE_S and units else None,
+    )
+
+
+def _alternation(stored: StoredExperiment, plan: Plan, posts: tuple[PostCounts, ...], now: datetime) -> Alternation:
+    slots = slots_of(stored, plan)
+    return Alternation(
+        names=tuple(variant.name for variant in stored.variants),
+        control=control_of(plan, stored.variants),
+        slots=slots,
+        posts=posts,
+        seed=_seed(stored.id),
+        over=bool(slots) and now - slots[-1].end >= timedelta(0),
+    )
+
+
+def _seed(experiment_id: UUID) -> int:
+    return experiment_id.int % 2**63

@@ -1,0 +1,237 @@
+"""Every figure of a split test, from counts by variant and day alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipelines.experiments.arms import Arm
+from pipelines.experiments.bayes import chance_to_be_best, chance_to_beat, expected_loss
+from pipelines.experiments.dispersion import dispersion_of_days, effective, intraclass_correlation
+from pipelines.experiments.intervals import log_relative, newcombe, wilson
+from pipelines.experiments.power import (
+    expected_days,
+    minimum_detectable_effect,
+    sample_size,
+    sequential_sample_size,
+)
+from pipelines.experiments.records import Plan
+from pipelines.experiments.results import Lift, Overdispersion, Results, Size, Tests, VariantResult
+from pipelines.experiments.sequential import TUNED_TO, always_valid_difference, always_valid_score_test
+from pipelines.experiments.shrinkage import shrunk_relative_lift
+from pipelines.experiments.significance import (
+    benjamini_hochberg,
+    fisher_test,
+    holm,
+    needs_exact,
+    omnibus,
+    score_test,
+    srm,
+)
+
+Pair = tuple[Arm, Arm]
+# The control's rate is worth planning with from this many engaged units on.
+MIN_ENGAGED = 10
+MISMATCH_SHARE = 0.01
+BANDIT_NOTE = (
+    "units were moved to the better variants while the test ran: p-values and intervals of the plain counts do not "
+    "hold their level, posterior chances do, and the sample ratio cannot be checked against one set of weights"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """What a split test is decided from: variants in their order, and the units of each by day of first exposure.
+
+    `cells` is (variants, days); `units_per_day` what came in a day so far, None before there is a pace.
+    """
+
+    names: tuple[str, ...]
+    control: int
+    weights: tuple[float, ...]
+    cells: tuple[tuple[Arm, ...], ...]
+    mismatched: int = 0
+    unexposed: int = 0
+    units_per_day: float | None = None
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The variants over all days."""
+        return tuple(Arm(sum(cell.n for cell in row), sum(cell.total for cell in row)) for row in self.cells)
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The places of all variants but the control."""
+        return tuple(place for place in range(len(self.names)) if place != self.control)
+
+
+def needed_units(plan: Plan, rate: float, split_weights: Sequence[float], control: int) -> int:
+    """Return how many units all variants need together, for the variant that needs most; at least 1.
+
+    Raises:
+        ValueError: the lift cannot be seen at all: a rate of 1 or more, or more than 10^12 units.
+    """
+    pairs = _pair_units(plan, rate, split_weights, control)
+    return math.ceil(max(units / (split_weights[control] + split_weights[place]) for place, units in pairs.items()))
+
+
+def analyze(plan: Plan, split: Split) -> Results:
+    """Return every figure of a split test; what follows from them is for decision.decide to say."""
+    arms, control = split.arms, split.arms[split.control]
+    others = [split.names[place] for place in split.others]
+    pairs = [(control, arms[place]) for place in split.others]
+    guard = _overdispersion(plan, split)
+    guarded = [(effective(a, guard.used), effective(b, guard.used)) for a, b in pairs]
+    tuned = _tuned_to(plan, split)
+    tests = _tests(plan, pairs, guarded, tuned)
+    lifts = [
+        _lift(plan, pair, shares, tune, len(pairs)) for pair, shares, tune in zip(pairs, guarded, tuned, strict=True)
+    ]
+    bandit = plan.allocation == "bandit"
+    return Results(
+        variants=tuple(_variant(name, arm, plan.alpha) for name, arm in zip(split.names, arms, strict=True)),
+        control=split.names[split.control],
+        p_value=omnibus(arms),
+        always_valid_p=min(holm([test.always_valid_p for test in tests if test.always_valid_p is not None])),
+        lift=dict(zip(others, lifts, strict=True)),
+        tests=dict(zip(others, tests, strict=True)),
+        chance_to_beat={name: chance_to_beat(*pair) for name, pair in zip(others, pairs, strict=True)},
+        chance_to_be_best=dict(zip(split.names, chance_to_be_best(arms), strict=True)),
+        expected_loss={name: expected_loss(*pair)[0] for name, pair in zip(others, pairs, strict=True)},
+        srm_p=None if bandit else srm([arm.n for arm in arms], split.weights),
+        overdispersion=guard,
+        size=_size(plan, split),
+        warnings=_warnings(split, guard, bandit=bandit),
+    )
+
+
+def _pair_units(plan: Plan, rate: float, weights: Sequence[float], control: int) -> dict[int, float]:
+    """Units that control and a variant need together, by the variant's place, as clustered as the plan expects."""
+    count = sequential_sample_size if plan.method == "sequential" else sample_size
+    needed: dict[int, float] = {}
+    for place, weight in enumerate(weights):
+        if place != control:
+            ratio = weight / weights[control] if weights[control] else 1.0
+            units = count(rate, plan.mde, plan.alpha, plan.power, comparisons=len(weights) - 1, ratio=ratio)
+            needed[place] = units * (1 + ratio) * plan.design_effect
+    return needed
+
+
+def _tuned_to(plan: Plan, split: Split) -> list[float]:
+    """Where each variant's sequence is narrowest, in independent units; only what was known before may choose it."""
+    if plan.baseline_rate is None or plan.allocation == "bandit":
+        return [TUNED_TO] * len(split.others)
+    units = _pair_units(replace(plan, method="sequential"), plan.baseline_rate, split.weights, split.control)
+    return [units[place] / plan.design_effect for place in split.others]
+
+
+def _overdispersion(plan: Plan, split: Split) -> Overdispersion:
+    measured = dispersion_of_days(split.cells, plan.alpha)
+    used = max(plan.design_effect, measured or 1.0)
+    units = sum(arm.n for arm in split.arms)
+    return Overdispersion(
+        planned=plan.design_effect,
+        measured=measured,
+        used=used,
+        intraclass_correlation=intraclass_correlation(split.cells),
+        effective_units=units / used,
+    )
+
+
+def _tests(plan: Plan, pairs: Sequence[Pair], guarded: Sequence[Pair], tuned: Sequence[float]) -> list[Tests]:
+    adjust = holm if plan.correction == "holm" else benjamini_hochberg
+    plain = [score_test(*pair) for pair in pairs]
+    exact = [fisher_test(*pair) if needs_exact(pair) else None for pair in pairs]
+    once = [fisher_test(*pair) if needs_exact(pair) else score_test(*pair) for pair in guarded]
+    always = [always_valid_score_test(*pair, plan.alpha, tune) for pair, tune in zip(pairs, tuned, strict=True)]
+    anytime = [always_valid_score_test(*pair, plan.alpha, tune) for pair, tune in zip(guarded, tuned, strict=True)]
+    columns = zip(plain, exact, always, once, anytime, adjust(once), adjust(anytime), strict=True)
+    return [
+        Tests(
+            p_value=p,
+            exact_p_value=fisher,
+            always_valid_p=valid,
+            guarded_p_value=guarded_p,
+            guarded_always_valid_p=guarded_valid,
+            adjusted_p_value=adjusted,
+            adjusted_always_valid_p=adjusted_valid,
+        )
+        for p, fisher, valid, guarded_p, guarded_valid, adjusted, adjusted_valid in columns
+    ]
+
+
+def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) -> Lift:
+    control, variant = pair
+    if not control.n or not variant.n:
+        return Lift()
+    found = (
+        None if needs_exact(guarded) else always_valid_difference(*guarded, plan.alpha / n_others, tuned, relative=True)
+    )
+    shrunk = shrunk_relative_lift(control, variant, design_effect=pair[0].n / guarded[0].n, alpha=plan.alpha)
+    return Lift(
+        absolute=variant.mean - control.mean,
+        absolute_interval=newcombe(control, variant, plan.alpha),
+        relative=(variant.mean - control.mean) / control.mean if control.mean else None,
+        relative_interval=log_relative(control, variant, plan.alpha),
+        always_valid_interval=(found.low, found.high) if found else None,
+        shrunk=shrunk.estimate if shrunk else None,
+        shrunk_interval=(shrunk.low, shrunk.high) if shrunk else None,
+    )
+
+
+def _variant(name: str, arm: Arm, alpha: float) -> VariantResult:
+    return VariantResult(
+        name=name,
+        impressions=round(arm.n),
+        engagements=round(arm.total),
+        rate=arm.mean if arm.n else None,
+        interval=wilson(arm, alpha) if arm.n else None,
+    )
+
+
+def _size(plan: Plan, split: Split) -> Size:
+    control = split.arms[split.control]
+    units = round(sum(arm.n for arm in split.arms))
+    known = control.total >= MIN_ENGAGED and control.mean < 1
+    rate = plan.baseline_rate or (control.mean if known else None)
+    try:
+        needed = None if rate is None else needed_units(plan, rate, split.weights, split.control)
+    except ValueError:
+        needed = None
+    pace = split.units_per_day or plan.units_per_day
+    smallest = min((arm.n for arm in split.arms), default=0.0) / plan.design_effect
+    return Size(
+        units=units,
+        needed=needed,
+        rate=rate,
+        planned=plan.baseline_rate is not None,
+        expected_days=expected_days(max(0, needed - units), pace) if needed is not None and pace else None,
+        detectable=minimum_detectable_effect(
+            rate,
+            smallest,
+            plan.alpha,
+            plan.power,
+            comparisons=len(split.others),
+            sequential=plan.method == "sequential",
+        )
+        if rate
+        else None,
+    )
+
+
+def _warnings(split: Split, guard: Overdispersion, *, bandit: bool) -> tuple[str, ...]:
+    units = sum(arm.n for arm in split.arms)
+    warnings = []
+    if units and split.mismatched > MISMATCH_SHARE * units:
+        share = split.mismatched / units
+        warnings.append(f"{share:.1%} of the units were told with another variant than /assign gives them")
+    if split.unexposed:
+        warnings.append(f"{split.unexposed} units engaged without an impression and do not count")
+    if guard.measured is not None and guard.used > max(1.0, guard.planned):
+        warnings.append(
+            f"days move the variants apart: units are worth {1 / guard.used:.0%} of independent ones, and count as such"
+        )
+    if bandit:
+        warnings.append(BANDIT_NOTE)
+    return tuple(warnings)
