@@ -67,7 +67,9 @@ def test_ranges_follow_each_other_from_0_to_1(raw: list[float]) -> None:
     found = ranges([weight / total for weight in raw])
     assert [start for start, _ in found] == [0.0, *(end for _, end in found[:-1])]
     assert found[-1][1] == 1.0
-    assert all(end - start == pytest.approx(weight / total, abs=1e-9) for (start, end), weight in zip(found, raw, strict=True))
+    assert all(
+        end - start == pytest.approx(weight / total, abs=1e-9) for (start, end), weight in zip(found, raw, strict=True)
+    )
 
 
 def test_every_unit_gets_a_variant_where_rounding_leaves_the_last_range_short() -> None:
