@@ -1,0 +1,76 @@
+"""May we look now? Asymptotic confidence sequences: valid at every look at once, so anyone may look at any time.
+
+Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic confidence sequences,
+arXiv:2103.06476v7 (Annals of Statistics 52, 2024). In all functions `n` is the number of units of both arms together,
+`alpha` in (0, 1) the chance that any look ever errs, and `tuned_to` > 0 the number of units at which the sequence is
+narrowest: the planned total. They hold in the limit of many units, so small samples get no claim.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pipelines.experiments.arms import Arm
+from pipelines.experiments.significance import Difference, difference, needs_exact, pooled_z
+
+TUNED_TO = 5000.0  # gbstats' default, for experiments without a plan
+
+
+def boundary(n: float, alpha: float, tuned_to: float = TUNED_TO) -> float:
+    """What a |z| must reach at `n` units to exclude no difference; infinite at n = 0.
+
+    Eq. 9 in units of the standard error: sqrt(2 (x + 1) / x log(sqrt(x + 1) / alpha)) with x = n rho^2. It falls as
+    `n` nears `tuned_to`, then rises slowly, as sqrt(log n).
+    """
+    if n <= 0:
+        return math.inf
+    x = n * _rho_squared(alpha, tuned_to)
+    return math.sqrt(2 * (x + 1) / x * (math.log1p(x) / 2 - math.log(alpha)))
+
+
+def half_width(standard_error: float, n: float, alpha: float, tuned_to: float = TUNED_TO) -> float:
+    """Half the width of the sequence at `n` units, in units of `standard_error` >= 0 (eq. 9); infinite at n = 0."""
+    return boundary(n, alpha, tuned_to) * standard_error if n > 0 else math.inf
+
+
+def always_valid_p(z: float, n: float, alpha: float, tuned_to: float = TUNED_TO) -> float:
+    """The p-value of `z` at `n` units, in [0, 1]: at most `alpha` where |z| >= `boundary`, whatever was looked at.
+
+    Eq. 155: the inverse of sqrt(1 / (x + 1)) exp(z^2 x / (2 (x + 1))) with x = n rho^2, at most 1. `alpha` tunes it, so
+    it is made to be compared with that alpha.
+    """
+    if n <= 0:
+        return 1.0
+    x = n * _rho_squared(alpha, tuned_to)
+    return math.exp(min(0.0, math.log1p(x) / 2 - z * z * x / (2 * (x + 1))))
+
+
+def always_valid_difference(
+    control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO, *, relative: bool
+) -> Difference | None:
+    """The difference of the means with its confidence sequence, of rates or any outcome; None where `difference` is."""
+    found = difference(control, variant, relative=relative)
+    if found is None:
+        return None
+    estimate, error = found
+    n = control.n + variant.n
+    width = half_width(error, n, alpha, tuned_to)
+    p_value = always_valid_p(estimate / error, n, alpha, tuned_to)
+    return Difference(estimate, error, None, p_value, estimate - width, estimate + width)
+
+
+def always_valid_score_test(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> float:
+    """The p-value to decide two rates by, in [0, 1]: `always_valid_p` of the pooled score.
+
+    The pooled variance does not collapse where one arm has nobody engaged, as that of `always_valid_difference` does.
+    1 as long as an arm is expected to have under five units engaged or not engaged: the theory is one of many units.
+    """
+    if needs_exact([control, variant]):
+        return 1.0
+    return always_valid_p(pooled_z(control, variant), control.n + variant.n, alpha, tuned_to)
+
+
+def _rho_squared(alpha: float, tuned_to: float) -> float:
+    """Eq. 161 squared. The exact optimum, eq. 160, narrows the sequence by under .01 % for every alpha up to .1."""
+    surprise = -2 * math.log(alpha)
+    return (surprise + math.log1p(surprise)) / tuned_to

@@ -1,0 +1,124 @@
+"""Confidence sequences: the published vector, the boundary, and the promise itself in a simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.special import lambertw
+
+from pipelines.experiments.arms import Arm
+from pipelines.experiments.sequential import (
+    always_valid_difference,
+    always_valid_p,
+    always_valid_score_test,
+    boundary,
+    half_width,
+)
+from pipelines.experiments.significance import pooled_z, score_test
+
+ALPHAS = st.floats(0.001, 0.1)
+UNITS = st.floats(1, 1e8)
+ZS = st.floats(-40, 40)
+
+
+@st.composite
+def rates(draw):
+    n = draw(st.integers(0, 10**7))
+    return Arm(n, draw(st.integers(0, n)))
+
+
+def test_before_the_first_unit_nothing_is_claimed():
+    assert boundary(0, 0.05) == half_width(0, 0, 0.05) == math.inf
+    assert always_valid_p(50, 0, 0.05) == 1
+    assert always_valid_score_test(Arm(0, 0), Arm(0, 0), 0.05) == 1
+    assert always_valid_difference(Arm(0, 0), Arm(0, 0), 0.05, relative=False) is None
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize(
+    ("control", "variant"),
+    [(Arm(9, 0), Arm(9, 3)), (Arm(9, 9), Arm(9, 9)), (Arm(0, 0), Arm(9, 3)), (Arm(9, 3), Arm(9, 0))],
+)
+def test_an_arm_whose_units_are_all_alike_has_no_sequence(control, variant, relative):
+    assert always_valid_difference(control, variant, 0.05, relative=relative) is None
+
+
+@pytest.mark.parametrize(
+    ("few", "enough"),
+    [
+        ((Arm(1000, 0), Arm(1000, 9)), (Arm(1000, 0), Arm(1000, 10))),
+        ((Arm(1000, 1000), Arm(1000, 991)), (Arm(1000, 1000), Arm(1000, 990))),
+        ((Arm(4, 4), Arm(1000, 0)), (Arm(1000, 900), Arm(1000, 0))),
+    ],
+)
+def test_no_claim_is_made_before_five_engaged_and_five_not_engaged_are_expected_in_each_arm(few, enough):
+    assert always_valid_score_test(*few, 0.05) == 1
+    assert always_valid_score_test(*enough, 0.05) < 1
+
+
+def test_the_published_sequence_is_reproduced():
+    found = always_valid_difference(Arm(3000, 1396), Arm(3461, 2422), 0.05, 5000, relative=True)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.50386, 0.40098, 0.60675), abs=1e-5)
+    assert found.p_value < 1e-40
+
+
+def test_a_huge_z_has_a_p_value_of_zero_and_no_overflow():
+    assert always_valid_p(1e200, 1e9, 0.05) == always_valid_p(-1e200, 1, 0.05) == 0
+
+
+@given(ZS, UNITS, ALPHAS, UNITS)
+def test_the_p_value_reaches_alpha_exactly_at_the_boundary(z, n, alpha, tuned_to):
+    reach, p_value = boundary(n, alpha, tuned_to), always_valid_p(z, n, alpha, tuned_to)
+    assert 0 <= p_value <= 1
+    assert always_valid_p(-z, n, alpha, tuned_to) == p_value
+    assert always_valid_p(reach, n, alpha, tuned_to) == pytest.approx(alpha, rel=1e-9)
+    assume(abs(abs(z) / reach - 1) > 1e-9)
+    assert (p_value <= alpha) == (abs(z) >= reach)
+
+
+@given(ALPHAS, UNITS, UNITS)
+def test_the_boundary_is_above_that_of_a_single_look_and_lowest_near_the_planned_total(alpha, n, tuned_to):
+    single_look = -2 * math.log(alpha)
+    assert boundary(n, alpha, tuned_to) > math.sqrt(single_look)
+    lowest = min(boundary(n, alpha, tuned_to * times) for times in np.geomspace(0.01, 100, 401))
+    assert boundary(n, alpha, n) <= lowest * 1.0001
+
+
+@given(ALPHAS, UNITS)
+def test_the_exact_optimum_of_the_tuning_would_narrow_the_sequence_by_under_a_hundredth_of_a_percent(alpha, tuned_to):
+    optimum = math.sqrt(-lambertw(-(alpha**2) / math.e, -1).real)  # eq. 160: also the boundary there
+    assert 1 - 1e-12 <= boundary(tuned_to, alpha, tuned_to) / optimum < 1.0001
+
+
+@given(rates(), rates(), ALPHAS, st.booleans())
+def test_a_sequence_excludes_zero_exactly_where_its_p_value_is_below_alpha(control, variant, alpha, relative):
+    found = always_valid_difference(control, variant, alpha, relative=relative)
+    assume(found is not None)
+    assert found.low <= found.estimate <= found.high
+    assume(abs(found.p_value / alpha - 1) > 1e-9)
+    assert (found.low > 0 or found.high < 0) == (found.p_value < alpha)
+
+
+@given(rates(), rates(), ALPHAS)
+def test_the_test_of_every_look_is_symmetric_and_never_claims_what_a_single_look_does_not(control, variant, alpha):
+    p_value = always_valid_score_test(control, variant, alpha)
+    assert always_valid_score_test(variant, control, alpha) == p_value
+    if p_value <= alpha:
+        assert score_test(control, variant) < alpha
+        assert abs(pooled_z(control, variant)) >= boundary(control.n + variant.n, alpha) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3])
+def test_twenty_looks_at_equal_arms_err_no_more_often_than_alpha_where_a_plain_test_errs_four_times_as_often(rate):
+    engaged = np.random.default_rng(7).binomial(250, rate, (2000, 20, 2)).cumsum(axis=1)
+    plain = always_valid = 0
+    for looks in engaged:
+        arms = [[Arm(250 * (look + 1), x) for x in pair] for look, pair in enumerate(looks.tolist())]
+        plain += any(score_test(*pair) <= 0.05 for pair in arms)
+        always_valid += any(always_valid_score_test(*pair, 0.05, 10_000) <= 0.05 for pair in arms)
+    assert plain / 2000 > 0.2
+    assert always_valid / 2000 <= 0.05
