@@ -103,7 +103,8 @@ def dispersion_of_days(cells: Sequence[Sequence[Arm]], alpha: float = 0.05) -> f
     if variants < 2 or days < MIN_DAYS:
         return None
     degrees = (variants - 1) * (days - 1)
-    return max(1.0, _pearson(n, total) / degrees * float(t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2)
+    stretch = float(t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2
+    return max(1.0, _pearson(n, total) / degrees * stretch)
 
 
 def _pearson(n: Floats, total: Floats) -> float:

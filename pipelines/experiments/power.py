@@ -12,11 +12,13 @@ from typing import Final, Literal
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from pipelines.experiments.sequential import boundary
+
 MAX_UNITS: Final = 10**12
 Null = Literal["pooled", "control"]
 
 
-def power_of(rate: float, mde: float, n: float, critical: float, ratio: float = 1.0, null: Null = "pooled") -> float:
+def power_of(rate: float, mde: float, n: float, critical: float, *, ratio: float = 1.0, null: Null = "pooled") -> float:
     """Return the probability that abs(z) is at least `critical` with n units of control and n * ratio of the variant.
 
     `mde` is the absolute difference, rate + mde the variant's rate. z has the variance of no difference: at the pooled
@@ -37,6 +39,7 @@ def sample_size(
     mde: float,
     alpha: float,
     power: float,
+    *,
     relative: bool = True,
     comparisons: int = 1,
     ratio: float = 1.0,
@@ -52,7 +55,8 @@ def sample_size(
             not above alpha, or more units than 10^12.
     """
     critical = float(norm.isf(_checked(alpha / comparisons, power) / 2))
-    return _smallest(rate, _absolute(rate, mde, relative), power, critical, ratio, null)
+    absolute = _absolute(rate, mde, relative=relative)
+    return _smallest(rate, absolute, power, critical, ratio=ratio, null=null)
 
 
 def sequential_sample_size(
@@ -60,17 +64,19 @@ def sequential_sample_size(
     mde: float,
     alpha: float,
     power: float,
+    *,
     relative: bool = True,
     comparisons: int = 1,
     ratio: float = 1.0,
 ) -> int:
     """Return the units of control with which the always-valid test reaches `power` at its planned end.
 
-    The boundary is tuned to that same end (`_boundary_at_end`). What crosses earlier counts too in practice, so the
-    power over all looks is above `power`. Arguments and errors are those of `sample_size`.
+    The boundary is tuned to that same end, where it depends on alpha alone. What crosses earlier counts too in practice,
+    so the power over all looks is above `power`. Arguments and errors are those of `sample_size`.
     """
-    critical = _boundary_at_end(_checked(alpha / comparisons, power))
-    return _smallest(rate, _absolute(rate, mde, relative), power, critical, ratio, "pooled")
+    critical = boundary(1, _checked(alpha / comparisons, power), tuned_to=1)
+    absolute = _absolute(rate, mde, relative=relative)
+    return _smallest(rate, absolute, power, critical, ratio=ratio, null="pooled")
 
 
 def minimum_detectable_effect(
@@ -78,6 +84,7 @@ def minimum_detectable_effect(
     n_per_arm: float,
     alpha: float,
     power: float,
+    *,
     relative: bool = True,
     comparisons: int = 1,
     sequential: bool = False,
@@ -88,7 +95,7 @@ def minimum_detectable_effect(
     """
     level = _checked(alpha / comparisons, power)
     _absolute(rate, 1 - rate, relative=False)
-    critical = _boundary_at_end(level) if sequential else float(norm.isf(level / 2))
+    critical = boundary(1, level, tuned_to=1) if sequential else float(norm.isf(level / 2))
     if n_per_arm <= 0 or power_of(rate, 1 - rate, n_per_arm, critical) < power:
         return None
     found = _root(lambda mde: power_of(rate, mde, n_per_arm, critical) - power, 0.0, 1 - rate)
@@ -100,19 +107,9 @@ def expected_days(units_needed: float, units_per_day: float) -> int | None:
     return math.ceil(units_needed / units_per_day) if units_per_day > 0 else None
 
 
-def _boundary_at_end(alpha: float) -> float:
-    """Return the least abs(z) at which the mixture martingale crosses 1 / alpha at the n that it is tuned to.
-
-    Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas 2024 (arXiv:2103.06476v7), eq 9 as a bound of z, with rho of eq 161;
-    there n rho^2 depends on alpha alone.
-    """
-    tuned = -2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)
-    return math.sqrt(2 * (tuned + 1) / tuned * math.log(math.sqrt(tuned + 1) / alpha))
-
-
-def _smallest(rate: float, mde: float, power: float, critical: float, ratio: float, null: Null) -> int:
+def _smallest(rate: float, mde: float, power: float, critical: float, *, ratio: float, null: Null) -> int:
     def shortfall(log_n: float) -> float:
-        return power_of(rate, mde, math.exp(log_n), critical, ratio, null) - power
+        return power_of(rate, mde, math.exp(log_n), critical, ratio=ratio, null=null) - power
 
     if shortfall(math.log(MAX_UNITS)) < 0:
         raise ValueError("the effect is too small to be seen")
@@ -127,7 +124,7 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return float(brentq(function, low, high, xtol=1e-14, rtol=1e-14, maxiter=500))
 
 
-def _absolute(rate: float, mde: float, relative: bool) -> float:
+def _absolute(rate: float, mde: float, *, relative: bool) -> float:
     absolute = rate * mde if relative else mde
     if not 0 < rate < 1 or not 0 <= rate + absolute <= 1 or not absolute:
         raise ValueError("rates must lie in (0, 1), the variant's in [0, 1], and the effect must not be 0")

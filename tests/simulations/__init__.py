@@ -1,0 +1,1 @@
+"""Seeded simulations: whether the statistics of experiments keep what they promise."""
