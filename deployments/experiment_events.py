@@ -7,21 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
-from uuid import UUID
 
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from deployments.experiment_schemas import EVENT_BODY, POST_BODY, Accepted, Rejected
-from deployments.experiments import read_plan
+from deployments.experiments import ExperimentId, find_experiment, read_plan, wrong_state
 from deployments.problems import Problem
-from deployments.routes import account_of, as_json, stored
+from deployments.routes import as_json, stored
 from deployments.schemas import ItemError
 from pipelines.experiments.assignment import assign_all
 from pipelines.experiments.records import Event, PostCounts
 from store.experiments import ExperimentTable, StoredExperiment, ToldEvent
 
-ExperimentId = Annotated[str, Path(description="The id of an experiment.", json_schema_extra={"format": "uuid"})]
 # From so many events on the hashing of their units leaves the loop to others.
 EVENTS_INLINE = 500
 
@@ -60,35 +57,6 @@ def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> No
                 newest[post.post_id] = dated
         saved = await stored(table().save_posts(experiment.account_id, experiment.id, tuple(newest.values())))
         return as_json(_accepted(experiment, saved, len(body.posts), _rejected(errors)))
-
-
-async def find_experiment(request: Request, experiment_id: str, table: ExperimentTable) -> StoredExperiment:
-    """Return an experiment of the caller's account.
-
-    Raises:
-        Problem: 404 for any other.
-    """
-    found = await stored(table.find(account_of(request), experiment_number(experiment_id)))
-    if found is None:
-        raise _unknown()
-    return found
-
-
-def experiment_number(experiment_id: str) -> UUID:
-    """Return the id in a path.
-
-    Raises:
-        Problem: 404 for what is none.
-    """
-    try:
-        return UUID(experiment_id)
-    except ValueError as error:
-        raise _unknown() from error
-
-
-def wrong_state(experiment: StoredExperiment, state: str) -> Problem:
-    """409 for what cannot be done in the experiment's state."""
-    return Problem(HTTPStatus.CONFLICT, f"The experiment is {experiment.state}; for this it must be {state}.")
 
 
 def _as_told(
@@ -138,7 +106,3 @@ def _accepted(experiment: StoredExperiment, saved: int | None, told: int, reject
         duplicates=told - saved,
         rejected=tuple(sorted(rejected, key=lambda one: one.index)),
     )
-
-
-def _unknown() -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, "There is no such experiment.")

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
 from uuid import UUID
 
 import uuid_utils.compat
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import FastAPI, Request, Response
 
+from deployments.experiment_events import add_telling_routes
 from deployments.experiment_schemas import (
     ASSIGN_PARAMETERS,
     CHANGE_BODY,
@@ -24,13 +24,18 @@ from deployments.experiment_schemas import (
     ExperimentResults,
 )
 from deployments.experiments import (
+    ExperimentId,
     conclusion_of,
     describe,
+    experiment_number,
+    find_experiment,
     plan_of,
     read_plan,
     results_of,
+    shares_of,
     slots_of,
     variants_of,
+    wrong_state,
 )
 from deployments.problems import Problem
 from deployments.routes import account_of, as_json, describe_parameters, read_parameters, refused, stored
@@ -40,7 +45,6 @@ from pipelines.experiments.switchback import slot_at
 from store.errors import RowRefused
 from store.experiments import Counts, ExperimentTable, StoredExperiment
 
-ExperimentId = Annotated[str, Path(description="The id of an experiment.", json_schema_extra={"format": "uuid"})]
 # From so many events on the hashing of their units leaves the loop to others.
 EVENTS_INLINE = 500
 

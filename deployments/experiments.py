@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
 import orjson
+from fastapi import Path, Request
 from pydantic import TypeAdapter
 
 from deployments.experiment_schemas import PLAN, Experiment, TimeSlot
+from deployments.problems import Problem
+from deployments.routes import account_of, stored
 from pipelines.experiments.analysis import Split, analyze, needed_units
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.bandit import allocation
@@ -19,13 +24,47 @@ from pipelines.experiments.organic import Alternation, decide_posts
 from pipelines.experiments.records import NewExperiment, Plan, PostCounts, SlotPlan, Variant, weights
 from pipelines.experiments.results import Results
 from pipelines.experiments.switchback import Slot, schedule
-from store.experiments import Counts, StoredExperiment
+from store.experiments import Counts, ExperimentTable, StoredExperiment
 from store.templates import Reading
 
 RESULTS = TypeAdapter(Results)
 SECONDS_A_DAY = 86_400.0
 # Before an hour has passed nobody knows how many units come in a day.
 MIN_PACE_S = 3_600.0
+ExperimentId = Annotated[str, Path(description="The id of an experiment.", json_schema_extra={"format": "uuid"})]
+
+
+async def find_experiment(request: Request, experiment_id: str, table: ExperimentTable) -> StoredExperiment:
+    """Return an experiment of the caller's account.
+
+    Raises:
+        Problem: 404 for any other.
+    """
+    found = await stored(table.find(account_of(request), experiment_number(experiment_id)))
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def experiment_number(experiment_id: str) -> UUID:
+    """Return the id in a path.
+
+    Raises:
+        Problem: 404 for what is none.
+    """
+    try:
+        return UUID(experiment_id)
+    except ValueError as error:
+        raise _unknown() from error
+
+
+def wrong_state(experiment: StoredExperiment, state: str) -> Problem:
+    """409 for what cannot be done in the experiment's state."""
+    return Problem(HTTPStatus.CONFLICT, f"The experiment is {experiment.state}; for this it must be {state}.")
+
+
+def _unknown() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "There is no such experiment.")
 
 
 def plan_of(new: NewExperiment) -> Plan:
@@ -49,9 +88,9 @@ def variants_of(new: NewExperiment) -> tuple[Variant, ...]:
     )
 
 
-def read_plan(stored: StoredExperiment) -> Plan:
-    """The plan as it was stored."""
-    return PLAN.validate_json(stored.plan)
+def read_plan(experiment: StoredExperiment) -> Plan:
+    """The plan as it was experiment."""
+    return PLAN.validate_json(experiment.plan)
 
 
 def control_of(plan: Plan, variants: Sequence[Variant]) -> int:
@@ -59,78 +98,78 @@ def control_of(plan: Plan, variants: Sequence[Variant]) -> int:
     return next((place for place, variant in enumerate(variants) if variant.name == plan.control), 0)
 
 
-def slots_of(stored: StoredExperiment, plan: Plan) -> tuple[Slot, ...]:
+def slots_of(experiment: StoredExperiment, plan: Plan) -> tuple[Slot, ...]:
     """The time slots of a switchback that was started, in order of time; none of any other experiment."""
-    if plan.slots is None or stored.started_at is None:
+    if plan.slots is None or experiment.started_at is None:
         return ()
     return schedule(
-        stored.started_at.astimezone(UTC),
-        len(stored.variants),
-        plan.slots.slot_minutes,
-        plan.slots.washout_minutes,
-        plan.slots.blocks,
-        _seed(stored.id),
+        experiment.started_at.astimezone(UTC),
+        len(experiment.variants),
+        slot_minutes=plan.slots.slot_minutes,
+        washout_minutes=plan.slots.washout_minutes,
+        n_blocks=plan.slots.blocks,
+        seed=_seed(experiment.id),
         weekdays=plan.slots.weekdays,
         hours=(plan.slots.from_hour, plan.slots.to_hour),
     )
 
 
-def shares_of(stored: StoredExperiment, counts: Counts) -> tuple[float, ...]:
+def shares_of(experiment: StoredExperiment, counts: Counts) -> tuple[float, ...]:
     """The shares of the next units that the events of a bandit speak for, in the variants' order."""
-    plan = read_plan(stored)
-    return allocation(_split(stored, plan, counts, stored.created_at).arms, plan.floor)
+    plan = read_plan(experiment)
+    return allocation(_split(experiment, plan, counts, experiment.created_at).arms, plan.floor)
 
 
-def describe(stored: StoredExperiment) -> Experiment:
+def describe(experiment: StoredExperiment) -> Experiment:
     """The experiment as the routes show it."""
-    plan = read_plan(stored)
-    names = [variant.name for variant in stored.variants]
+    plan = read_plan(experiment)
+    names = [variant.name for variant in experiment.variants]
     slots = [
         TimeSlot(start=slot.start, end=slot.end, block=slot.block, variant=names[slot.variant_index])
-        for slot in slots_of(stored, plan)
+        for slot in slots_of(experiment, plan)
     ]
-    shares = [variant.weight for variant in stored.variants]
+    shares = [variant.weight for variant in experiment.variants]
     planned = plan.design == "split" and plan.baseline_rate is not None
     return Experiment(
-        id=stored.id,
-        name=stored.name,
-        state=stored.state,
-        version=stored.version,
+        id=experiment.id,
+        name=experiment.name,
+        state=experiment.state,
+        version=experiment.version,
         plan=plan,
-        variants=stored.variants,
-        units_needed=needed_units(plan, plan.baseline_rate or 0.0, shares, control_of(plan, stored.variants))
+        variants=experiment.variants,
+        units_needed=needed_units(plan, plan.baseline_rate or 0.0, shares, control_of(plan, experiment.variants))
         if planned
         else None,
         schedule=tuple(slots) if plan.design == "switchback" else None,
-        created_at=stored.created_at,
-        started_at=stored.started_at,
-        stopped_at=stored.stopped_at,
-        concluded_at=stored.concluded_at,
-        conclusion=RESULTS.validate_json(stored.conclusion) if stored.conclusion else None,
+        created_at=experiment.created_at,
+        started_at=experiment.started_at,
+        stopped_at=experiment.stopped_at,
+        concluded_at=experiment.concluded_at,
+        conclusion=RESULTS.validate_json(experiment.conclusion) if experiment.conclusion else None,
     )
 
 
-def results_of(stored: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime) -> Results:
+def results_of(experiment: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime) -> Results:
     """What the experiment says by what is stored of it."""
-    if stored.conclusion:
-        return RESULTS.validate_json(stored.conclusion)
-    plan = read_plan(stored)
+    if experiment.conclusion:
+        return RESULTS.validate_json(experiment.conclusion)
+    plan = read_plan(experiment)
     if plan.design == "split":
-        return decide(plan, analyze(plan, _split(stored, plan, counts, now)))
-    return decide_posts(plan, _alternation(stored, plan, posts, now))
+        return decide(plan, analyze(plan, _split(experiment, plan, counts, now)))
+    return decide_posts(plan, _alternation(experiment, plan, posts, now))
 
 
 def conclusion_of(
-    stored: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime
+    experiment: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime
 ) -> tuple[bytes, list[Reading]]:
     """The results as JSON, and what they say of each variant, or of each post of a switchback, as readings."""
-    results = results_of(stored, counts, posts, now)
-    plan = read_plan(stored)
+    results = results_of(experiment, counts, posts, now)
+    plan = read_plan(experiment)
     if plan.design == "split":
         readings = [
             Reading(
-                account_id=stored.account_id,
-                post_id=f"ab-test/{stored.id}/{place}",
+                account_id=experiment.account_id,
+                post_id=f"ab-test/{experiment.id}/{place}",
                 template_id=variant.template_id,
                 impressions=result.impressions,
                 engagements=result.engagements,
@@ -138,50 +177,52 @@ def conclusion_of(
                 likes=None,
                 captured_at=now,
             )
-            for place, (variant, result) in enumerate(zip(stored.variants, results.variants, strict=True))
+            for place, (variant, result) in enumerate(zip(experiment.variants, results.variants, strict=True))
             if result.impressions
         ]
     else:
         readings = [
             Reading(
-                account_id=stored.account_id,
+                account_id=experiment.account_id,
                 post_id=post.post_id,
-                template_id=stored.variants[slot.variant_index].template_id,
+                template_id=experiment.variants[slot.variant_index].template_id,
                 impressions=post.impressions,
                 engagements=post.likes + post.retweets,
                 retweets=post.retweets,
                 likes=post.likes,
                 captured_at=post.captured_at or now,
             )
-            for post, slot in _alternation(stored, plan, posts, now).placed()
+            for post, slot in _alternation(experiment, plan, posts, now).placed()
         ]
     return orjson.dumps(results), readings
 
 
-def _split(stored: StoredExperiment, plan: Plan, counts: Counts, now: datetime) -> Split:
+def _split(experiment: StoredExperiment, plan: Plan, counts: Counts, now: datetime) -> Split:
     days = sorted({count.day for count in counts.days})
     cells = {(count.variant, count.day): Arm(count.exposed, count.engaged) for count in counts.days}
     units = sum(count.exposed for count in counts.days)
-    ran = ((stored.stopped_at or now) - stored.started_at).total_seconds() if stored.started_at else 0.0
+    ran = ((experiment.stopped_at or now) - experiment.started_at).total_seconds() if experiment.started_at else 0.0
     return Split(
-        names=tuple(variant.name for variant in stored.variants),
-        control=control_of(plan, stored.variants),
-        weights=tuple(variant.weight for variant in stored.variants),
-        cells=tuple(tuple(cells.get((place, day), Arm(0, 0)) for day in days) for place in range(len(stored.variants))),
+        names=tuple(variant.name for variant in experiment.variants),
+        control=control_of(plan, experiment.variants),
+        weights=tuple(variant.weight for variant in experiment.variants),
+        cells=tuple(
+            tuple(cells.get((place, day), Arm(0, 0)) for day in days) for place in range(len(experiment.variants))
+        ),
         mismatched=sum(count.mismatched for count in counts.days),
         unexposed=counts.unexposed,
         units_per_day=units * SECONDS_A_DAY / ran if ran >= MIN_PACE_S and units else None,
     )
 
 
-def _alternation(stored: StoredExperiment, plan: Plan, posts: tuple[PostCounts, ...], now: datetime) -> Alternation:
-    slots = slots_of(stored, plan)
+def _alternation(experiment: StoredExperiment, plan: Plan, posts: tuple[PostCounts, ...], now: datetime) -> Alternation:
+    slots = slots_of(experiment, plan)
     return Alternation(
-        names=tuple(variant.name for variant in stored.variants),
-        control=control_of(plan, stored.variants),
+        names=tuple(variant.name for variant in experiment.variants),
+        control=control_of(plan, experiment.variants),
         slots=slots,
         posts=posts,
-        seed=_seed(stored.id),
+        seed=_seed(experiment.id),
         over=bool(slots) and now - slots[-1].end >= timedelta(0),
     )
 

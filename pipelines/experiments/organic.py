@@ -41,7 +41,7 @@ def decide_posts(plan: Plan, found: Alternation) -> Results:
         [Post(slot.block, slot.variant_index, post.impressions or 0, post.likes + post.retweets)
          for post, slot in placed],
         len(found.names),
-        found.seed,
+        seed=found.seed,
         control=found.control,
         alpha=plan.alpha,
     )  # fmt: skip
