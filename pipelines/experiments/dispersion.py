@@ -102,8 +102,8 @@ def dispersion_of_days(cells: Sequence[Sequence[Arm]], alpha: float = 0.05) -> f
     variants, days = n.shape
     if variants < 2 or days < MIN_DAYS:
         return None
-    degrees = (variants - 1) * (days - 1)
-    stretch = float(t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2
+    degrees: int = (variants - 1) * (days - 1)
+    stretch = float((t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2)
     return max(1.0, _pearson(n, total) / degrees * stretch)
 
 

@@ -19,7 +19,7 @@ from pipelines.experiments.significance import holm
 
 MAX_EXACT: Final = 2**14
 _CHUNK = 2**20
-# Orders that tie with the observed one must count, whatever rounding does.
+# Orders that tie with the observed one must count, whatever rounding does to sums of logs.
 _TIE = 1e-9
 Floats = NDArray[np.float64]
 
@@ -133,19 +133,19 @@ def _exchanged(
     observed mean exactly where the mean of the turned blocks is at most theta (or that of the others, which turns
     all signs), so the same means give the p-value and, sorted, the limits.
     """
-    mean, smallest = differences.mean(), _TIE * np.abs(differences).sum()
+    mean = differences.mean()
     means = []
     for turned in _turned(len(differences), n_permutations, rng):
         sums = turned @ differences
         counts = turned.sum(1)
         for part, size in ((sums, counts), (differences.sum() - sums, len(differences) - counts)):
             # No block turned is the observed order, which always counts.
-            each = np.where(np.abs(part) <= smallest, 0.0, part) / np.maximum(size, 1)
+            each = np.where(np.abs(part) <= _TIE, 0.0, part) / np.maximum(size, 1)
             means.append(np.where(size, each, -np.inf if mean > 0 else np.inf))
     turned_means = np.sort(np.concatenate(means)) if means else np.empty(0)
     orders = 1 + len(turned_means) // 2
     hits = turned_means <= 0 if mean > 0 else turned_means >= 0
-    p_value = min((1 + int(hits.sum())) / orders, 1.0) if abs(mean) > smallest else 1.0
+    p_value = min((1 + int(hits.sum())) / orders, 1.0) if abs(differences.sum()) > _TIE else 1.0
     edge = math.floor(alpha * orders + _TIE)
     low, high = (turned_means[edge - 1], turned_means[-edge]) if edge else (-np.inf, np.inf)
     limits = [float(np.expm1(limit)) if np.isfinite(limit) else None for limit in (low, high)]
@@ -169,7 +169,7 @@ def _omnibus(outcomes: Floats, n_permutations: int, rng: np.random.Generator) ->
     """Return the p-value of "all variants are alike" by the sum of squares between the variants' means."""
     centered = outcomes - outcomes.mean(1, keepdims=True)
     n_blocks, n_variants = centered.shape
-    least = (centered.sum(0) ** 2).sum() * (1 - _TIE) - np.finfo(float).tiny
+    least = (centered.sum(0) ** 2).sum() * (1 - _TIE) - _TIE**2
     orders = math.factorial(n_variants)
     exact = _enumerable(orders, n_blocks)
     count = orders**n_blocks - 1 if exact else n_permutations

@@ -71,8 +71,8 @@ def sequential_sample_size(
 ) -> int:
     """Return the units of control with which the always-valid test reaches `power` at its planned end.
 
-    The boundary is tuned to that same end, where it depends on alpha alone. What crosses earlier counts too in practice,
-    so the power over all looks is above `power`. Arguments and errors are those of `sample_size`.
+    The boundary is tuned to that same end, where it depends on alpha alone. What crosses earlier counts too in
+    practice, so the power over all looks is above `power`. Arguments and errors are those of `sample_size`.
     """
     critical = boundary(1, _checked(alpha / comparisons, power), tuned_to=1)
     absolute = _absolute(rate, mde, relative=relative)

@@ -6,9 +6,13 @@ import datetime as dt
 
 import numpy as np
 
-from pipelines.experiments.permutation import Post
+from pipelines.experiments.arms import Arm
+from pipelines.experiments.permutation import Post, permutation_test
+from pipelines.experiments.significance import score_test
 from pipelines.experiments.switchback import schedule
+from tests.simulations.figures import Figure, mean
 
+ALPHA = 0.05
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 
 
@@ -41,3 +45,26 @@ def feed(
                 )
             )
     return posts
+
+
+def false_positives(rng: np.random.Generator, scale: float) -> list[Figure]:
+    """A/A switchbacks: how often the permutation test calls a difference, and what a z-test of impressions does."""
+    figures = []
+    for n_variants, n_blocks in ((2, 12), (2, 30), (3, 20)):
+        called, pairs, naive = [], [], []
+        for _ in range(round(10_000 * scale)):
+            posts = feed(rng, n_variants, n_blocks)
+            found = permutation_test(posts, n_variants, seed=int(rng.integers(2**31)), n_permutations=999)
+            called.append(found.p_value <= ALPHA)
+            pairs.append(min(one.p_adjusted for one in found.comparisons) <= ALPHA)
+            arms = [
+                Arm(sum(p.impressions for p in mine), sum(p.engagements for p in mine))
+                for mine in ([p for p in posts if p.variant_index == variant] for variant in range(2))
+            ]
+            naive.append(score_test(*arms) <= ALPHA)
+        name = f"A/A switchback, {n_variants} variants, {n_blocks} blocks"
+        figures.append(mean(f"{name}: permutation test of posts", np.array(called), 0.04, 0.06))
+        if n_variants > 2:
+            figures.append(mean(f"{name}: any pair with control, Holm", np.array(pairs), None, 0.055, 0.01))
+        figures.append(mean(f"{name}: z-test of impressions", np.array(naive)))
+    return figures

@@ -69,6 +69,19 @@ def test_equal_posts_have_a_p_value_of_1() -> None:
         assert all(one.lift == pytest.approx(0) and one.p_value == one.p_adjusted == 1 for one in found.comparisons)
 
 
+def test_averages_that_differ_by_rounding_alone_are_equal() -> None:
+    counts = [(1000, 20), (3000, 50), (7, 1)]
+    posts = [
+        Post(block, variant, *counts[(variant + place) % 3])
+        for block in range(5)
+        for variant in range(3)
+        for place in range(3)
+    ]
+    found = permutation_test(posts, 3, seed=1)
+    assert found.p_value == 1.0
+    assert [one.p_value for one in found.comparisons] == [1.0, 1.0]
+
+
 def test_few_blocks_agree_with_all_arrangements_by_hand() -> None:
     posts = posts_of([[0.01, 0.013], [0.02, 0.021], [0.005, 0.0042], [0.03, 0.05], [0.011, 0.017], [0.02, 0.024]])
     logs = logs_of(posts, 2)
