@@ -49,6 +49,7 @@ bench: setup ## requests/s and latencies beside plain FastAPI; writes tests/benc
 
 simulate: setup ## what the statistics of experiments keep of their promises (minutes); writes tests/simulations/RESULTS.md
 	$(BIN)/python -m tests.simulations.run
+	test ! -d $(DATA) || $(BIN)/python -m tests.simulations.upworthy --data $(DATA)
 
 train: setup $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m pipelines.training.encoder --data $(DATA) --base $(BASE) --out models/encoder
