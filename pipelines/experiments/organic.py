@@ -96,6 +96,8 @@ def _decided(plan: Plan, found: Alternation, results: Results, result: Switchbac
     blocks = (
         f"{result.blocks} of {len(Counter(slot.block for slot in found.slots))} blocks have a post of every variant"
     )
+    if not found.slots:
+        return replace(results, reason="The experiment has not started.")
     if not found.over:
         ends: datetime = found.slots[-1].end
         return replace(
