@@ -29,7 +29,13 @@ def test_without_units_a_rate_is_anything_and_a_difference_is_unknown():
 
 @pytest.mark.parametrize(
     ("control", "variant"),
-    [(Arm(10, 0), Arm(10, 3)), (Arm(10, 3), Arm(10, 0)), (NOBODY, Arm(9, 3)), (Arm(8, 8), Arm(9, 9))],
+    [
+        (Arm(10, 0), Arm(10, 3)),
+        (Arm(10, 3), Arm(10, 0)),
+        (Arm(10, 3), Arm(10, 5e-4)),
+        (NOBODY, Arm(9, 3)),
+        (Arm(8, 8), Arm(9, 9)),
+    ],
 )
 def test_a_ratio_has_no_interval_where_nobody_or_everybody_is_engaged(control, variant):
     assert log_relative(control, variant, 0.05) is None
