@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ class PooledSequentialTest(SequentialTwoSidedTTest):
 
 
 def draw(rng: np.random.Generator, of_rates: bool) -> dict:
-    """One case: 2 to 6 unequal arms from 5 to 2 million units, rates from .1 % to 90 %, a third without a difference."""
+    """One case: 2 to 6 unequal arms of 3 to 3 million units, rates of .1 % to 90 %, a third without a difference."""
     k = int(rng.integers(2, 7))
     n = np.exp(rng.uniform(np.log(5), np.log(2e6))) * rng.uniform(0.5, 1.5, k)
     n = np.maximum(2, n).astype(int).tolist()
@@ -155,7 +156,7 @@ def bayes(arms: list[list[int]]) -> Figures:
     edges = sorted(splits)
 
     def integral(f) -> float:
-        return sum(quad(f, low, high, epsabs=1e-13)[0] for low, high in zip(edges, edges[1:], strict=False))
+        return sum(quad(f, low, high, epsabs=1e-13)[0] for low, high in pairwise(edges))
 
     def best(i: int) -> float:
         a, b = posteriors[i]

@@ -89,7 +89,7 @@ def listed(found: tuple[float, ...] | None) -> list[float] | None:
 def distance(ours: Sequence[float] | None, oracle: Sequence[float] | None) -> float:
     """How far apart two answers are: the largest difference relative to the larger number, or to 1e-6 below that.
 
-    So 1e-6 means six digits of every number above 1e-6, and 1e-12 absolute under it. Infinite if only one has an answer.
+    So 1e-6 means six digits of every number above 1e-6 and 1e-12 absolute below it. Infinite if only one has an answer.
     """
     if ours is None or oracle is None:
         return 0.0 if ours is oracle else float("inf")
