@@ -46,6 +46,7 @@ bench: setup ## requests/s and latencies beside plain FastAPI; writes tests/benc
 	$(BIN)/python -m tests.benchmarks.cache
 	$(BIN)/python -m tests.benchmarks.generation
 	$(BIN)/python -m tests.benchmarks.generation_load
+	$(BIN)/python -m tests.benchmarks.experiments
 
 simulate: setup ## what the statistics of experiments keep of their promises (minutes); writes tests/simulations/RESULTS.md
 	$(BIN)/python -m tests.simulations.run
