@@ -164,9 +164,11 @@ def test_only_the_generator_imports_torch(cluster: Cluster):
 
 
 def test_what_the_readme_tells_to_post_is_answered_whole(cluster: Cluster):
+    experiment = ""
     with cluster.client() as client:
         for path, body in posts():
-            response = client.post(path, json=body)
+            response = client.post(path.replace("$ID", experiment), json=body)
+            experiment = response.json().get("id", experiment)
             assert response.is_success, (path, response.text)
             assert response.json().get("degraded", []) == []
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deployments.settings import Settings
-from tests.benchmarks import generation
+from tests.benchmarks import experiments, generation
 from tests.benchmarks.analyze_query import RESULTS, table
 from tests.readme import ROOT, TEXT, commands, posts
 
@@ -36,6 +36,7 @@ def test_every_file_of_the_tree_exists_and_every_module_is_in_it() -> None:
 
 def test_every_curl_command_that_posts_is_found() -> None:
     asked = {"/analyze-query", "/generate", "/optimize", "/templates", "/analyze", "/predict", "/compare"}
+    asked |= {"/ab-test/create", "/ab-test/$ID/events"}
     assert {path for path, _ in posts()} == asked
 
 
@@ -54,6 +55,17 @@ def test_ports_are_those_of_the_configuration(phrase: str) -> None:
 def test_the_figures_are_those_that_the_benchmarks_printed() -> None:
     assert table(json.loads((RESULTS / "analyze_query.json").read_text())) in TEXT
     assert generation.table(json.loads((RESULTS / "generation.json").read_text())) in TEXT
+    assert experiments.table(json.loads((RESULTS / "experiments.json").read_text())) in TEXT
     load = json.loads((RESULTS / "generation_load.json").read_text())
     assert f"{load['highest_rate']} requests a second" in TEXT
     assert f"({load['templates_beside_a_busy_language_model']['p99_ratio']} times" in TEXT
+
+
+def test_the_figures_of_the_simulations_are_those_that_they_wrote() -> None:
+    found = json.loads((ROOT / "tests/simulations/upworthy.json").read_text())
+    once, looks = (found["called"][name] for name in ("once, at the end", "at any look"))
+    said = f"On {found['clear_winners']} real headline tests"
+    assert said in TEXT
+    assert f"called {once['right'] / sum(once.values()):.0%}".replace("%", " %") in TEXT
+    assert f"{looks['right'] / sum(looks.values()):.0%} at any look, and none wrongly".replace("%", " %") in TEXT
+    assert "wrong" not in once | looks
