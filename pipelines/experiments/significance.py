@@ -15,7 +15,7 @@ from scipy.stats import chi2_contingency, chisquare, false_discovery_control, fi
 
 from pipelines.experiments.arms import Arm
 
-SMALLEST_EXPECTED = 5  # Cochran (1954), Biometrics 10, p. 420: below it the chi-squared approximation is not to be used
+SMALLEST_EXPECTED = 5  # the customary bound of the chi-squared approximation: Cochran (1954), Biometrics 10, 417-451
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def fisher_test(control: Arm, variant: Arm) -> float:
 def needs_exact(arms: Sequence[Arm]) -> bool:
     """Whether some arm is expected to have under five units engaged, or under five not engaged, if all were equal.
 
-    The rule of Cochran (1954), Biometrics 10, 417-451; True without units.
+    Then the normal distribution is no good approximation (Cochran, 1954). True without units.
     """
     units = sum(arm.n for arm in arms)
     if units <= 0:
@@ -92,10 +92,10 @@ def omnibus(arms: Sequence[Arm]) -> float:
 def difference(control: Arm, variant: Arm, *, relative: bool) -> tuple[float, float] | None:
     """The difference of the means, variant minus control, and its standard error, both not pooled.
 
-    `relative` divides by control's mean; its variance is the delta method's, Deng et al. (2018), KDD, section 2.2:
-    (s_v^2 + (m_v / m_c)^2 s_c^2) / m_c^2 with s^2 the variances of the means. None where it cannot be told: an arm
-    without units, whose units are all alike (an outcome that is no rate: also with one unit), or, if relative, a mean
-    of 0 in control.
+    `relative` divides by control's mean; its variance is the delta method's, (s_v^2 + (m_v / m_c)^2 s_c^2) / m_c^2 with
+    s^2 the variances of the means: Deng et al. (2018), Applying the delta method in metric analytics, KDD, on percent
+    changes. None where it cannot be told: an arm without units, whose units are all alike (an outcome that is no rate:
+    also with one unit), or, if relative, a mean of 0 in control.
     """
     # What sums of floats leave over where all outcomes are equal is not variance.
     if any(arm.variance <= 1e-12 * arm.mean**2 for arm in (control, variant)):
@@ -112,8 +112,9 @@ def difference(control: Arm, variant: Arm, *, relative: bool) -> tuple[float, fl
 def welch(control: Arm, variant: Arm, alpha: float, *, relative: bool) -> Difference | None:
     """Welch's two-sided t test of the means, with the 1 - `alpha` interval.
 
-    Welch (1947), Biometrika 34, 28-35, eq. 28 for the degrees of freedom, those of the absolute difference also where
-    the difference is `relative`. None where `difference` is, and below two units in an arm.
+    Welch (1947), Biometrika 34, 28-35; degrees of freedom of Satterthwaite (1946), Biometrics Bulletin 2, 110-114,
+    those of the absolute difference also where the difference is `relative`, as in gbstats. None where `difference` is,
+    and up to one unit in an arm.
     """
     found = difference(control, variant, relative=relative)
     if found is None or min(control.n, variant.n) <= 1:
@@ -150,9 +151,10 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 def srm(n_units: Sequence[float], weights: Sequence[float]) -> float:
     """The p-value of the split: how probable these counts are if units were drawn by the `weights`, in [0, 1].
 
-    Pearson's chi-squared with k - 1 degrees of freedom; Fabijan et al. (2019), KDD, section 2: below .001 the sample
-    ratio is mismatched and nothing else in the data may be trusted. Weights of any positive sum. An arm of weight 0
-    must be empty and does not count: with units in it the answer is 0. 1 without units or with one arm.
+    Pearson's chi-squared with k - 1 degrees of freedom; Fabijan et al. (2019), Diagnosing sample ratio mismatch in
+    online controlled experiments, KDD: where it is tiny, nothing else in the data may be trusted. Weights of any
+    positive sum. An arm of weight 0 must be empty and does not count: with units in it the answer is 0. 1 without units
+    or with one arm.
 
     Raises:
         ValueError: not one weight for each count, a negative weight, or no weight above 0.

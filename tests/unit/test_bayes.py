@@ -94,17 +94,19 @@ def test_the_chances_and_losses_of_many_arms_are_those_of_draws_from_the_posteri
 
 
 @given(rates(most=3000), rates(most=3000))
+@settings(deadline=None)
 def test_the_chance_is_millers_closed_form(control, variant):
     assert chance_to_beat(control, variant) == pytest.approx(miller(control, variant), abs=1e-9)
 
 
 @given(rates(), rates())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_the_chance_is_that_of_the_order_in_which_units_are_drawn_up_to_ten_million(control, variant):
     assert chance_to_beat(control, variant) == pytest.approx(drawn_first(control, variant), abs=1e-9)
 
 
 @given(st.one_of(st.tuples(rates(), rates()), st.tuples(fractions(), fractions())))
+@settings(deadline=None)
 def test_one_of_two_is_the_better_and_the_losses_differ_by_the_means(arms):
     control, variant = arms
     chance, (choosing, keeping) = chance_to_beat(control, variant), expected_loss(control, variant)
@@ -116,6 +118,7 @@ def test_one_of_two_is_the_better_and_the_losses_differ_by_the_means(arms):
 
 
 @given(st.lists(rates(), min_size=1, max_size=8), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_the_chances_to_be_best_add_up_to_one_in_any_order(arms, random):
     chances = chance_to_be_best(arms)
     assert all(0 <= chance <= 1 for chance in chances)
@@ -126,6 +129,7 @@ def test_the_chances_to_be_best_add_up_to_one_in_any_order(arms, random):
 
 
 @given(rates(most=10**5), st.integers(1, 10**5), st.data())
+@settings(deadline=None)
 def test_each_further_unit_engaged_raises_the_chance(control, n, data):
     engaged = data.draw(st.integers(0, n - 1))
     lower, higher = (chance_to_beat(control, Arm(n, engaged + more)) for more in (0, 1))
@@ -133,6 +137,7 @@ def test_each_further_unit_engaged_raises_the_chance(control, n, data):
 
 
 @given(rates(), rates())
+@settings(deadline=None)
 def test_the_normal_chance_is_above_one_half_exactly_where_the_lift_is_positive(control, variant):
     found = gaussian_chance(control, variant)
     assume(found is not None)

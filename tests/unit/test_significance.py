@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
@@ -128,6 +128,7 @@ def test_the_tail_of_a_certain_difference_is_small_and_not_zero():
 
 
 @given(rates(), rates())
+@settings(deadline=None)
 def test_swapping_the_arms_or_what_counts_as_engaged_changes_no_p_value(control, variant):
     mirrored = [Arm(arm.n, arm.n - arm.total) for arm in (control, variant)]
     p_value = score_test(control, variant)
@@ -138,6 +139,7 @@ def test_swapping_the_arms_or_what_counts_as_engaged_changes_no_p_value(control,
 
 
 @given(st.lists(fractions(), min_size=2, max_size=2), st.booleans())
+@settings(deadline=None)
 def test_fractions_of_units_have_p_values_too(arms, relative):
     for p_value in (score_test(*arms), fisher_test(*arms), omnibus(arms), omnibus([*arms, *arms])):
         assert 0 <= p_value <= 1 + 1e-12
@@ -146,6 +148,7 @@ def test_fractions_of_units_have_p_values_too(arms, relative):
 
 
 @given(rates(most=25), rates(most=25))
+@settings(deadline=None)
 def test_fisher_adds_up_the_tables_that_are_at_most_as_probable(control, variant):
     engaged = int(control.total + variant.total)
     ways = {
@@ -159,6 +162,7 @@ def test_fisher_adds_up_the_tables_that_are_at_most_as_probable(control, variant
 
 
 @given(st.lists(rates(), min_size=1, max_size=6))
+@settings(deadline=None)
 def test_the_omnibus_is_pearsons_sum_in_any_order_and_ignores_empty_arms(arms):
     seen = [arm for arm in arms if arm.n > 0]
     units, engaged = sum(arm.n for arm in seen), sum(arm.total for arm in seen)
@@ -171,6 +175,7 @@ def test_the_omnibus_is_pearsons_sum_in_any_order_and_ignores_empty_arms(arms):
 
 
 @given(st.one_of(st.tuples(rates(), rates()), st.tuples(outcomes(), outcomes())), st.floats(0.001, 0.2))
+@settings(deadline=None)
 def test_a_t_test_excludes_zero_exactly_where_its_p_value_is_below_alpha(arms, alpha):
     found, swapped = welch(*arms, alpha, relative=False), welch(*reversed(arms), alpha, relative=False)
     assert (found is None) == (swapped is None)
@@ -183,6 +188,7 @@ def test_a_t_test_excludes_zero_exactly_where_its_p_value_is_below_alpha(arms, a
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(deadline=None)
 def test_adjusted_p_values_follow_their_definitions_and_keep_the_order(p_values):
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     k = len(p_values)
@@ -194,6 +200,7 @@ def test_adjusted_p_values_follow_their_definitions_and_keep_the_order(p_values)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.floats(0.01, 1)), min_size=2, max_size=6), st.floats(0.1, 10))
+@settings(deadline=None)
 def test_the_check_of_the_split_is_free_of_order_and_of_the_scale_of_weights(arms, scale):
     units, weights = [n for n, _ in arms], [weight for _, weight in arms]
     p_value = srm(units, weights)
