@@ -81,9 +81,11 @@ def dispersion_of_days(cells: Sequence[Sequence[Arm]], alpha: float = 0.05) -> f
 
     cells (variants, days) of units engaged. What moves all variants of a day alike does not touch their difference: it
     is Pearson's chi-squared of the logit model day + variant over its degrees of freedom (quasi-likelihood, McCullagh &
-    Nelder 1989, section 4.5, eq 4.25). As few days tell that factor badly, it is stretched by the square of
-    t / normal quantile at `alpha`, so that intervals and tests made with the normal one keep their level (their section
-    4.5.2 asks for t). It supposes days of about equal size; with one day far above the others it says too little.
+    Nelder 1989, section 4.5). That weighs days alike, but what is beyond 1 grows with the units of a day under a
+    beta-binomial (Williams 1982, Applied Statistics 31), so it is scaled to the day of the mean unit (Kish 1965). As
+    few days tell the factor badly, it is stretched by the square of t / normal quantile at `alpha`, so that intervals
+    and tests made with the normal one keep their level.
+
     None below 3 days on which each variant had units and some, but not all, of all units were engaged, or with one
     variant.
     """
@@ -103,8 +105,11 @@ def dispersion_of_days(cells: Sequence[Sequence[Arm]], alpha: float = 0.05) -> f
     if variants < 2 or days < MIN_DAYS:
         return None
     degrees: int = (variants - 1) * (days - 1)
+    factor = _pearson(n, total) / degrees
+    sizes = n.sum(0)
+    factor += max(0.0, factor - 1) * float(days * (sizes**2).sum() / sizes.sum() ** 2 - 1)
     stretch = float((t.isf(alpha / 2, degrees) / norm.isf(alpha / 2)) ** 2)
-    return max(1.0, _pearson(n, total) / degrees * stretch)
+    return max(1.0, factor * stretch)
 
 
 def _pearson(n: Floats, total: Floats) -> float:

@@ -16,7 +16,7 @@ def regret(rng: np.random.Generator, scale: float) -> list[Figure]:
     """20,000 units at a rate of about 2 %; log odds of variants spread as in the Upworthy archive."""
     figures = []
     for k in (3, 5):
-        lost = np.array([_one_run(rng, k) for _ in range(max(round(500 * scale), 10))])
+        lost = np.array([_one_run(rng, k) for _ in range(max(round(500 * scale), 30))])
         even = lost[:, 1].mean()
         figures += [
             mean(

@@ -52,10 +52,12 @@ def report(found: dict[str, list[Figure]]) -> str:
     for name, figures in found.items():
         lines += [f"## {name}", "", "| figure | value | standard error | promised | runs |", "|---|---|---|---|---|"]
         for one in figures:
-            low, high = ("" if limit is None else f"{limit:g}" for limit in (one.low, one.high))
-            promised = (
-                f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}" if high else ""
-            )
+            limits = [
+                f"{word} {limit:g}"
+                for word, limit in (("at least", one.low), ("at most", one.high))
+                if limit is not None
+            ]
+            promised = ", ".join(limits)
             error = f"{one.error:.5f}" if one.error else "exact"
             lines.append(f"| {one.name} | {one.value:.4f} | {error} | {promised} | {one.runs:,} |")
         lines.append("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.experiments.arms import Arm
@@ -34,6 +34,7 @@ def test_twenty_arms_at_the_largest_floor_stay_equal() -> None:
     assert allocation([Arm(500, index) for index in range(20)]) == pytest.approx((0.05,) * 20)
 
 
+@settings(deadline=None)
 @given(st.lists(COUNTS, min_size=1, max_size=8), st.floats(0, 0.125))
 def test_weights_sum_to_1_and_keep_the_floor(arms: list[Arm], floor: float) -> None:
     weights = allocation(arms, floor)
@@ -41,11 +42,13 @@ def test_weights_sum_to_1_and_keep_the_floor(arms: list[Arm], floor: float) -> N
     assert min(weights) >= floor - 1e-12
 
 
+@settings(deadline=None)
 @given(st.lists(COUNTS, min_size=2, max_size=5))
 def test_the_order_of_arms_does_not_matter(arms: list[Arm]) -> None:
     assert allocation(arms[::-1], warm_up=0) == pytest.approx(allocation(arms, warm_up=0)[::-1], abs=1e-9)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, COUNTS)
 def test_weights_are_the_floor_and_a_share_of_the_chance_to_be_best(first: Arm, second: Arm, third: Arm) -> None:
     arms = [first, second, third]

@@ -117,7 +117,7 @@ def test_drawn_arrangements_agree_with_all_of_them(n_variants: int) -> None:
     assert more.p_value == pytest.approx(exact.p_value, abs=0.12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(POSTS, max_size=40), st.sampled_from([0.01, 0.05, 0.1, 0.3]))
 def test_the_interval_leaves_out_no_difference_exactly_where_the_test_rejects(posts: list[Post], alpha: float) -> None:
     found = permutation_test(posts, 2, seed=1, alpha=alpha, n_permutations=999)
@@ -128,7 +128,7 @@ def test_the_interval_leaves_out_no_difference_exactly_where_the_test_rejects(po
         assert outside == (one.p_value <= alpha)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(POSTS, max_size=40))
 def test_swapping_the_variants_turns_the_lift_and_keeps_the_p_value(posts: list[Post]) -> None:
     there, back = permutation_test(posts, 2, seed=1), permutation_test(posts, 2, seed=1, control=1)

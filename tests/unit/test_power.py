@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -74,6 +74,7 @@ def test_the_pooled_plan_agrees_with_the_closed_form_where_the_other_tail_is_not
     assert sample_size(p, 0.2, 0.05, 0.9) == math.ceil((root / 0.02) ** 2)
 
 
+@settings(deadline=None)
 @given(
     RATES, EFFECTS, st.sampled_from([0.01, 0.05, 0.1]), st.sampled_from([0.8, 0.9]), st.sampled_from([0.5, 1.0, 3.0])
 )
@@ -85,6 +86,7 @@ def test_a_plan_is_the_smallest_that_has_its_power(
     assert power_of(rate, rate * mde, n - 1, critical, ratio=ratio) < power
 
 
+@settings(deadline=None)
 @given(RATES, st.integers(50_000, 10_000_000), st.booleans())
 def test_the_effect_that_n_units_see_needs_n_units(rate: float, n: int, sequential: bool) -> None:
     effect = minimum_detectable_effect(rate, n, 0.05, 0.8, sequential=sequential)
@@ -94,6 +96,7 @@ def test_the_effect_that_n_units_see_needs_n_units(rate: float, n: int, sequenti
     assert plan(rate, effect, 0.05, 0.8) == pytest.approx(n, abs=1)
 
 
+@settings(deadline=None)
 @given(RATES, EFFECTS)
 def test_more_to_show_needs_more_units(rate: float, mde: float) -> None:
     n = sample_size(rate, mde, 0.05, 0.8)
@@ -103,6 +106,7 @@ def test_more_to_show_needs_more_units(rate: float, mde: float) -> None:
     assert sample_size(rate, 1.05 * mde, 0.05, 0.8) <= n
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 0.5), st.floats(0.05, 0.5))
 def test_the_arms_may_be_swapped(one: float, other: float) -> None:
     if abs(one - other) < 0.01:

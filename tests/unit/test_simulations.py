@@ -1,4 +1,4 @@
-"""The simulations in their short form: few runs, promises give or take four standard errors."""
+"""The simulations in their short form: few runs, promises give or take three standard errors."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def test_a_broken_promise_and_a_figure_that_is_not_sharp_are_told() -> None:
 def test_promises_are_kept_in_the_short_form(name: str) -> None:
     figures = simulate(name, scale=0.02)
     assert figures
-    assert [one for one in figures if not one.within(4)] == []
+    assert [one for one in figures if not one.within(3)] == []
     assert all(one.name in report({name: figures}) for one in figures)

@@ -51,7 +51,7 @@ def test_a_moment_without_time_zone_is_refused() -> None:
         slot_at([], dt.datetime(2026, 3, 2))  # noqa: DTZ001
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     days=st.integers(0, 3650),
     zone=st.sampled_from(["UTC", "Europe/Madrid", "America/St_Johns", "Pacific/Apia"]),
