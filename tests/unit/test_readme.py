@@ -69,3 +69,6 @@ def test_the_figures_of_the_simulations_are_those_that_they_wrote() -> None:
     assert f"called {once['right'] / sum(once.values()):.0%}".replace("%", " %") in TEXT
     assert f"{looks['right'] / sum(looks.values()):.0%} at any look, and none wrongly".replace("%", " %") in TEXT
     assert "wrong" not in once | looks
+    simulated = json.loads((ROOT / "tests/simulations/results.json").read_text())["False positives at 20 looks"]
+    ours, naive = (f"{figure['value']:.0%}".replace("%", " %") for figure in simulated[:2])
+    assert f"a plain z test calls {naive} of tests without any difference, this one {ours}" in TEXT
