@@ -1,7 +1,6 @@
-"""Cuts Spanish sentences where a clause ends, and says them again in few of their own words in a row.
+"""Cuts Spanish sentences where a clause ends, and tells which words in them are verbs.
 
-A text may repeat at most MAX_COPIED_WORDS words of the query in a row, so what follows a border is bridged with words
-of ours ("Adoptamos una burra. ¿Para qué? Para limpiar el monte.").
+What says them again, whole and in few of their own words in a row: spanish_wording.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import regex
 from pipelines import spanish_words as es
 from pipelines.facts import NUMBER_WORDS
 from pipelines.phrases import longest_copied_run, one_line
-from pipelines.sentences import capitalized, is_balanced, sentences
+from pipelines.sentences import is_balanced, sentences
 from pipelines.spanish_grammar import gender_and_number, is_infinitive, is_verb
 
 if TYPE_CHECKING:
@@ -22,14 +21,15 @@ if TYPE_CHECKING:
 
     from pipelines.records import Brief
 
-MAX_COPIED_WORDS = 6
+MAX_COPIED_WORDS, MIN_HEAD = 6, 4
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}][\p{L}\p{M}\p{N}'\u2019.,:/%-]*(?<![.,:])|[$€]\S*|%|€")
 # Where a sentence may be cut; the word opens what is cut off.
 BORDER = regex.compile(
     r"(?:[,;:]|\s[\u2014\u2013-])\s+|\s(?=\()|\s(?=(?:y|e|pero|porque|para|por|con|en|durante|desde|hasta|que|"
     r"antes|después|cuando|sobre|tras|si|mientras|según"
     r"|entre|a|al|sin|el(?=\s(?:próximo )?(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|fin de semana|\d))|"
-    r"\p{L}{3,}(?:ando|iendo)|este|esta|tod[oa]s?(?=\s(?:el|la|los|las)))\s)|\s(?=paso a paso$)"
+    r"\p{L}{3,}(?:ando|iendo)|este|esta|tod[oa]s?(?=\s(?:el|la|los|las))|debido|"
+    r"del(?=\s\d+ al)|(?:los|cada)(?=\s(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo)))\s)|\s(?=paso a paso$)"
 )
 # What an author asks of a tool, and what only names the kind of text.
 REQUEST = regex.compile(
@@ -39,6 +39,7 @@ REQUEST = regex.compile(
     r"\s(?:que\s)?|^(?:para\s(?:twitter|redes|la\scuenta\sde\s[^:,]+)|ideas?\sde\stuit)[:,]\s"
     r"|^(?:qué|que|cómo|como)\s(?:puedo|podría|podemos|debo)\s\p{L}+r\s(?:por|sobre)\s"
     r"(?=(?:el|la|los|las|una?|nuestr[oa]s?|mis?)\s)"
+    r"|^(?:quiero|queremos|necesito) que (?:la gente|todos|mis? \p{L}+|se) sepan? que\s"
 )
 # What an author asks of who writes for them, not of readers.
 FOR_THE_TOOL = regex.compile(
@@ -78,12 +79,21 @@ MORE_VERBS = es.word_set(
     "pongo digo patrocinan permanecerá registró pusimos dejo describe matriculé compruebe requieren traslada "
     "reprogramarán funciona acuesto mandemos podrá cierra enviamos adoptamos sembraron liquidamos cambié "
     "publicamos murió puede puso pusimos ganó gana juega ensaya renueva visita "
+    "mide miden pesa pesan dura duran "
     "pide comíais devuelve sobró hunde duplicó fue subió bajó llegó nació cerré pidió celebrará estrena salio salió "
     "abrieron hace quitamos dijimos analizamos apareció hemos quedan queda vuelven habrá vendemos enviamos nieva pica "
     "suena tenemos cuestan devuelven echo repartimos guardamos convocan dejo ascendimos facturar grabado ya charlamos "
     "llevé describe cuéntanos tráenos saluden completa cerramos estamos seguimos resolvemos informamos "
     "recordad serviria mandemos empezaran comprarian"
 ) - es.word_set("facturar grabado ya")
+
+ACCENTED = {
+    "dia": "día", "facil": "fácil", "autonomo": "autónomo", "autonomos": "autónomos",
+    "electronica": "electrónica", "minimo": "mínimo", "publico": "público", "ultimo": "último", "ultimos": "últimos",
+    "ultima": "última", "ultimas": "últimas", "rapido": "rápido", "menu": "menú",
+    "envio": "envío", "cafeteria": "cafetería",
+}  # fmt: skip
+UNACCENTED = regex.compile(rf"\b(?:{'|'.join(ACCENTED)})\b")
 
 
 def says_again(text: str, brief: Brief) -> bool:
@@ -101,33 +111,40 @@ def read_sentences(brief: Brief) -> tuple[str, ...]:
 def _parted(query: str) -> str:
     """Begin a new line where an author without capitals begins a sentence."""
     return regex.sub(
-        r"(?<=\p{L}{3}[.!?]{1,3}) (?=\p{Ll})",
+        r"(?<=\p{L}{3}[.!?]{1,3}) (?=\p{Ll})|(?<=\d h\.) (?=\p{Lu})",
         "\n",
         regex.sub(r"(?<=@\w+)\. (?=\p{Lu})", ".\n", query.replace("⏰", "\n")),
     )
 
 
+def _spelled(text: str) -> str:
+    """Return a text with the accents that hurried authors leave out of some endings and words."""
+    return UNACCENTED.sub(lambda match: ACCENTED[match[0]], regex.sub(r"(?<=\p{L}[cs])ion\b", "ión", text))
+
+
 @lru_cache(maxsize=256)
 def _read_sentences(query: str) -> tuple[str, ...]:
     found = []
-    query = REQUEST.sub("", query)
+    query = regex.sub(r"(?i)^felicitar (?:por )?(?:el |la )?", "Feliz ", REQUEST.sub("", query))
+    query = regex.sub(r"(?i)^(?:agradecer|dar las gracias) (?=al? )", "Gracias ", query)
+    query = regex.sub(r"(?i)(?<=\b(?:ep|cap|núm))\. (?=\d)", " ", query)
     for text, _ in sentences(regex.sub(r"\s*\n\s*", "\n\n", _parted(query))):
         if CODE.search(text) or FOR_THE_TOOL.match(text):
             continue
-        clean = regex.sub(r"[\p{Emoji_Presentation}\uFE0F\u200D❤⏰|*\[\]]+|#\S+|(?<!\S)_+", " ", one_line(text))
+        clean = regex.sub(r"[\p{Extended_Pictographic}\uFE0F\u200D|*\[\]]+|#\S+|(?<!\S)_+", " ", one_line(text))
         clean = regex.sub(r"(?<=[!?])[!?]+(?=\s|$)|(?<=[¡¿])[¡¿]+", "", clean)
         if clean.strip(" .!?¡¿"):
-            found.append(" ".join(clean.split()).replace(" .", ".").removeprefix("| "))
+            found.append(_spelled(" ".join(clean.split()).replace(" .", ".").removeprefix("| ")))
     return tuple(found)
 
 
 @lru_cache(maxsize=1024)
-def cuts(body: str, *, whole: bool = False) -> tuple[tuple[str, str], ...]:
-    """Return what may stand before each border, complete, with what is cut off, shortest first."""
-    return tuple(_read_cuts(body, whole=whole))
+def cuts(body: str) -> tuple[tuple[str, str], ...]:
+    """Return what may stand before each border of a sentence, with what stands behind it, shortest first."""
+    return tuple(_read_cuts(body))
 
 
-def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
+def _read_cuts(body: str) -> Iterator[tuple[str, str]]:
     for match in BORDER.finditer(body):
         head, rest = body[: match.start()].rstrip(" ,;:"), body[match.end() :].strip()
         words = [word.casefold() for word in WORD.findall(head)]
@@ -147,8 +164,6 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             and not (words[-1] in LOOSE or (following[0] in {"a", "al"} and "," not in rest[:1] and _takes_a(words)))
             and not (following[0] == "que" and {"hace", "cuál", "cual", "qué"} & set(words))
             and len(words) - words[0:1].count("un") > 1
-            and (whole or not (body[len(head)] == "," and ":" in head))
-            and (whole or (following[0] not in NEEDED and _says_enough(words, rest, mark=body[len(head)])))
             and not (following[0] in {"a", "al"} and is_verb(words[0]) and len(words) < 3)
             and not (following[0] == "que" and (is_verb(words[-1]) or words[-1] in {"de", "lo"} or "más" in words))
             and is_balanced(head)
@@ -156,30 +171,58 @@ def _read_cuts(body: str, *, whole: bool) -> Iterator[tuple[str, str]]:
             yield head, rest
 
 
+def shortened(body: str, brief: Brief) -> list[str]:
+    """Return the longest head of a sentence that is true, complete and short enough without what follows it, if any."""
+    stated = has_verb(regex.split(r"[,:;]\s|\s(?:que|quien)\s", body)[0]) and not TITLE.match(body.casefold())
+    if body.split(maxsplit=1)[0].casefold() in NEEDED:
+        return []
+    found = [
+        head
+        for head, rest in cuts(body)
+        if (has_verb(head) or not stated)
+        and WORD.findall(rest.casefold())[0] not in NEEDED
+        and ": " not in head
+        and _says_enough(WORD.findall(head.casefold()), rest, mark=body[len(head)])
+        and says_again(head, brief)
+        and not (WORD.findall(rest)[0] in {"a", "al"} and head[-1].isdecimal())
+    ]
+    return [head for head in found[-1:] if len(head.split()) >= MIN_HEAD - (not has_verb(head))] or [
+        head for head in _before_of(body) if says_again(head, brief) and (has_verb(head) or not stated)
+    ][-1:]
+
+
+def _before_of(text: str) -> Iterator[str]:
+    """Yield what stands before each `de` of a noun phrase that has more than a bare noun before it."""
+    for match in regex.finditer(r" (?=(?:de|del) )", text):
+        head = text[: match.start()].rstrip(",;:")
+        words = WORD.findall(head.casefold())
+        if (
+            len(words) > 2 + has_verb(head)
+            and words[-1]
+            not in es.FUNCTION_WORDS | es.BEFORE_NOUN | LOOSE | {"%", "más", "mitad", "total", "millones", "miles"}
+            and not {"no", "o", "mejor", "peor"} & set(words)
+            and "," not in head
+            and not words[-1][0].isdecimal()
+            and not (has_verb(head) and PREDICATE.search(words[-1]))
+            and is_balanced(head)
+        ):
+            yield head
+
+
 def _says_enough(words: list[str], rest: str, mark: str) -> bool:
     """Whether a head may stand without the rest: not an adjective that goes on, half a list, a verb with its manner."""
     following = WORD.findall(rest.casefold())[0]
     stated = any(is_finite(words, at) for at in range(len(words)))
     listed = mark == "," and stated and not has_verb(rest) and regex.search(r", | [yeou] ", f"{rest} ")
-    sought = words[0] in es.SEEKING
+    definite = (stated or len(words) < MIN_HEAD) and {"el", "la", "los", "las"} & set(words[-4:])
+    needed = following == "que" and (PREDICATE.search(words[-1]) or definite)
     return (
         not rest.startswith(("a la semana", "al mes", "al día", "al año"))
-        and not (PREDICATE.search(words[-1]) and following in es.PREPOSITIONS - {"por"})
-        and not (
-            following == "que"
-            and (
-                ((stated or len(words) < 4) and {"el", "la", "los", "las"} & set(words[-4:]))
-                or PREDICATE.search(words[-1])
-            )
-        )
+        and not (PREDICATE.search(words[-1]) and following in es.PREPOSITIONS - {"por"} and words[0] != "cómo")
+        and not needed
         and not (listed and following not in es.FUNCTION_WORDS)
-        and not (
-            stated
-            and not sought
-            and (
-                len(words) < 4 or "no" in words[:2] or (following in {"con", "sin"} and words[-2] not in es.DETERMINERS)
-            )
-        )
+        and not (stated and words[0] not in es.SEEKING and (len(words) < MIN_HEAD or "no" in words))
+        and not (following in {"con", "sin"} and words[-2] not in es.DETERMINERS and stated and len(words) <= MIN_HEAD)
         and not {"o", "u", "mejor", "si", "cada"} & set(words)
     )
 
@@ -220,73 +263,10 @@ def _takes_a(words: list[str]) -> bool:
     return any(is_verb(word) for word in words[-2:]) or words[-1] in LOOSE
 
 
-def bridged(body: str) -> Iterator[str]:
-    """Yield a statement or title said again: its second clause apart, or the end of a title in front of it."""
-    stated = has_verb(regex.split(" (?:que|quien) ", body)[0]) and not TITLE.match(body.casefold())
-    parts = cuts(body, whole=True)
-    for head, rest in parts if stated else reversed(parts):
-        if len(WORD.findall(rest)) < 2:
-            continue
-        tails = [rest, *(tail for tail, _ in reversed(cuts(rest)))]
-        yield from (text for tail in tails for text in (_apart(head, tail) if stated else _in_front(head, tail)))
-
-
-def _apart(head: str, rest: str) -> Iterator[str]:
-    """Yield two sentences of one where a purpose, a reason or a second main clause follows."""
-    words = WORD.findall(rest.casefold())
-    if not has_verb(head):
-        return
-    if words[0] == "para" and is_infinitive(rest.split()[1]) and len(words) > 2:
-        yield f"{head}. El objetivo: {rest[5:]}"
-    elif words[0] == "porque":
-        yield f"{head}. El motivo: {rest[7:]}"
-    elif words[0] in {"y", "e"} and _opens_clause(words[1:]):
-        yield f"{head}. {capitalized(rest[2:])}"
-
-
-def _opens_clause(words: list[str]) -> bool:
-    """Whether words open with a verb of their own, or with a subject and its verb."""
-    start = next((at for at, word in enumerate(words) if word not in CLITICS | ADVERBS), 0)
-    if words[0] in es.DETERMINERS and not is_finite(words, 1 if len(words) > 1 else 0):
-        return any(is_finite(words, at) for at in range(2, min(4, len(words))))
-    return len(words) - start > 1 and is_finite(words, start)
-
-
-def _in_front(head: str, rest: str) -> Iterator[str]:
-    """Yield a title with its end in front ("Para adultos: clases de guitarra"), or a colon for the preposition."""
-    words = WORD.findall(rest.casefold())
-    if words[0] == "sobre" and TITLE.match(head.casefold()):
-        yield f"{capitalized(rest[6:])}: {lowered(head)}"
-    elif words[0] == "sobre" and not regex.search("[,:]", head):
-        yield f"{head}: {rest[6:]}"
-    elif (
-        (words[0] in FRONTED or rest == "paso a paso" or (words[0].endswith(("ando", "iendo")) and TITLE.match(head)))
-        and not regex.search(r"[,:;]|^\S+ [oy] ", head)
-        and not regex.search(r"[,:;]| [oy] ", rest)
-    ):
-        yield f"{capitalized(rest)}: {lowered(head)}"
-
-
-def before_of(text: str) -> Iterator[str]:
-    """Yield what stands before each `de` of a noun phrase that has more than a bare noun before it."""
-    for match in regex.finditer(r" (?=(?:de|del) )", text):
-        head = text[: match.start()].rstrip(",;:")
-        words = WORD.findall(head.casefold())
-        if (
-            len(words) > 2
-            and words[-1] not in es.FUNCTION_WORDS | es.BEFORE_NOUN | LOOSE | {"%"}
-            and not {"no", "o"} & set(words)
-            and "," not in head
-            and not words[-1][0].isdecimal()
-            and is_balanced(head)
-        ):
-            yield head
-
-
 def lowered(text: str) -> str:
     """Return a phrase as it stands inside a sentence; a name keeps its capital."""
     first, *more = text.split()
-    named = not first[1:].islower() or (more and more[0][0].isupper())
+    named = not (first[1:].islower() or len(first) == 1) or (more and more[0][0].isupper())
     known = is_verb(first) or gender_and_number(first.casefold())[0] or first.casefold() in es.FUNCTION_WORDS
     return text if named or not known else text[0].lower() + text[1:]
 

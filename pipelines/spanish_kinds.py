@@ -20,14 +20,6 @@ GENERIC = word_set(
 )
 # Nouns that say something only with more words or in the author's own mouth.
 VAGUE = word_set("tienda web envío equipo empresa página sitio marca negocio venta feria curso nota serie producto")
-NOT_FOR_SALE = word_set(
-    "política ayuda beneficio descuento colecta recogida recaudación protección horario investigación donación "
-    "adopción campaña importancia equipo informe resultado error foto fundación asociación refugio consejo truco "
-    "hábito voluntario donante animal planeta agradecimiento historia norma ley cambio patrocinador vacunación "
-    "prevención situación problema familia barrio memoria pérdida enfermedad cáncer guerra paz aniversario premio "
-    "final partido elección encuesta estudio noticia mensaje errores consejos trucos hábitos horarios resultados "
-    "fotos historias donantes voluntarios animales patrocinadores hambre pobreza muerte amor"
-)
 COUNTED = word_set(
     "taller curso app libro guía evento concierto festival tienda restaurante podcast blog newsletter webinar club "
     "proyecto producto servicio programa software plataforma herramienta colchón bicicleta mochila silla mesa lámpara "
@@ -36,14 +28,15 @@ COUNTED = word_set(
     "academia escuela clínica carrera mercado mercadillo feria panadería cafetería librería floristería máquina coche "
     "moto kit pack plantilla calendario agenda cuaderno juego videojuego sistema hotel crema jabón vela perfume "
     "encuentro masterclass retiro seminario congreso tour ebook álbum refugio huerto jardín gimnasio estudio "
-    "documental cómic"
+    "documental cómic seguro lista tarjeta abono"
 )
 # What a noun is, as far as a tweet speaks of it in its own way; singular forms.
 KINDS: dict[str, frozenset[str]] = {
     "evento": word_set(
         "taller noche curso concierto festival feria maratón carrera webinar charla exposición mercadillo encuentro "
         "congreso retiro masterclass sesión jornada campamento torneo fiesta gala ruta excursión seminario "
-        "conferencia estreno espectáculo función recital cata tour degustación proyección debate foro simposio "
+        "conferencia estreno espectáculo función recital cata tour degustación proyección foro "
+        "presentación trueque quedada liga homenaje velada simposio "
         "desfile hackathon meetup inauguración concurso visita caminata voluntariado certamen"
     ),
     "producto": word_set(
@@ -55,7 +48,7 @@ KINDS: dict[str, frozenset[str]] = {
         "manta sábana cortina alfombra sartén cuchillo cafetera pintura cuadro cerámica bisutería calcetín bota "
         "sandalia sombrero chaqueta pantalón falda camisa traje bikini bañador pienso arena comedero infusión yogur "
         "fruta verdura mermelada empanada desayuno menú detergente champú gel sérum mascarilla tarjeta regalo "
-        "electrodoméstico"
+        "electrodoméstico tomate croqueta plato paraguas mermelada"
     ),
     "servicio": word_set(
         "app clase aplicación software plataforma herramienta agencia seguro alquiler reparación asesoría consultoría "
@@ -71,6 +64,7 @@ KINDS: dict[str, frozenset[str]] = {
     )
     - {"estudio", "serie"},
     "asunto": word_set(
+        "miedo síndrome ansiedad estrés error duelo insomnio "
         "salud marketing diseño trabajo teletrabajo productividad liderazgo inteligencia arte fotografía música "
         "nutrición yoga deporte fitness educación viaje lectura energía clima reciclaje ahorro finanza cine moda "
         "estilo innovación tecnología emprendimiento ciberseguridad estrategia cultura ecología sostenibilidad "

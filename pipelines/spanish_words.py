@@ -81,17 +81,6 @@ IMPERATIVES = word_set(
     "imagina vente dime díganos dinos conozca descubra aproveche visite reserve regístrese inscríbase solicite "
     "consulte lea"
 )
-# What an imperative asks for, as an infinitive.
-COMMANDS: dict[str, str] = {
-    "adopta": "adoptar", "ahorra": "ahorrar", "aprende": "aprender", "cuida": "cuidar", "crea": "crear",
-    "mejora": "mejorar", "evita": "evitar", "organiza": "organizar", "viaja": "viajar", "vive": "vivir",
-    "prueba": "probar", "visita": "visitar", "dona": "donar", "reserva": "reservar", "elige": "elegir",
-    "haz": "hacer", "protege": "proteger", "invierte": "invertir", "recicla": "reciclar", "cocina": "cocinar",
-    "entrena": "entrenar", "planifica": "planificar", "reduce": "reducir",
-    "apadrina": "apadrinar", "planta": "plantar", "apoya": "apoyar", "regala": "regalar", "consigue": "conseguir",
-    "compra": "comprar", "disfruta": "disfrutar", "celebra": "celebrar", "descarga": "descargar",
-    "pierde": "perder",
-}  # fmt: skip
 # After these stands what the tweet is about, also without a determiner.
 PRESENTING = word_set(
     "lanzamos presentamos abrimos estrenamos inauguramos publicamos organizamos celebramos anunciamos ofrecemos "
@@ -102,10 +91,6 @@ PRESENTING = word_set(
     "inaugura estrena cultivamos servimos cocinamos horneamos restauramos alquilamos instalamos reparamos dirijo "
     "enseño enseñamos tuitear tuit conozca descubra visite reserve describir celebrar fomentar estrenar dar impulsar "
     "busca buscan empezamos comenzamos iniciamos montamos incorporamos recibimos abro"
-)
-# A sentence with one of these, or without a verb, says of its time that something will take place.
-COMING = PRESENTING | word_set(
-    "es será empieza empiezan comienza comienzan sale salen empezamos volvemos hacemos serán"
 )
 NOT_INFINITIVES = word_set(
     "taller mujer lugar hogar bar mar par celular altar azar alquiler placer deber poder militar familiar escolar "
@@ -190,6 +175,7 @@ ADJECTIVES = word_set(
     "superior cálido cálida húmedo sólido sólida líquido líquida líquidos humano humana pequeño"
 )
 NO_ADJECTIVES = word_set(
+    "archivo calendario horario diario "
     "cuida olvida convida queda ayuda cultiva activa motiva deriva espera supera genera opera libera lidera gana "
     "enseña diseña sueña señal hospital portal miente siente cuente mil abril sales vales mejora mercado helado "
     "dinero verano mano mañana semana ventana manera cartera carrera cada nada verdad ganas tercero enero febrero "
@@ -210,7 +196,6 @@ WORD = regex.compile(r"[^\p{N}]+")
 CLAUSE_END = regex.compile(r"[.!?¡¿…:;,()\[\]{}<>|\"“”«»\u2014\u2013*_~\p{Emoji_Presentation}]+|\s[-/]\s")
 QUOTED = regex.compile(r"[\"“«][^\"”»]*[\"”»]")
 SENTENCE_END = regex.compile(r"[.!?…]+\s")
-SENTENCE = regex.compile(r"([^.!?…]+)([.!?…]+|$)(?=\s|$)")
 INFINITIVE = regex.compile(r"[^áéíóú\W]+[aei]r|[^áéíóú\W]{3,}[aei]r(?:l[aeo]s?|se|te|me)|\p{L}+ír", regex.IGNORECASE)
 NO_DENIAL = regex.compile(
     r"\bno (?:te |lo |la |se |os )*(?:pierdas?|pierdan|dudes?|olvides?|pierda|olvide|esperes?|solo|sólo)\b"
@@ -228,18 +213,6 @@ TIME = regex.compile(
     rf"|en (?:{MONTH}|primavera|verano|otoño|invierno)|(?:hoy|mañana){_HOUR}?)(?!\p{{L}})",
     regex.IGNORECASE,
 )
-ACTION_NOUN = word_set(
-    "trucos truco consejos consejo ideas idea pasos claves guía formas maneras tips errores recomendaciones "
-    "herramientas manual rutina cómo como"
-)
-LEADING = word_set("aprende aprender enseñamos aprendemos ayúdanos anímate atrévete ven invitamos")
-ACTION_ENDS = word_set(
-    "y e o u que si cuando porque pero mientras | nuestro nuestra nuestros nuestras mi mis me nos no ni"
-)
-NO_STATEMENT = word_set(
-    "quiero queremos necesito y e o pero le les se me te nos que porque cuando si como cómo también además así eso "
-    "esto por para"
-)
 SEASONS = word_set("descuento mundo vida noche verano invierno otoño primavera regalo día mañana entrada entradas")
 MANNERS = word_set("urgencia experiencia gusto cariño ilusión motivo ganas alegría orgullo calma éxito")
 ANNOUNCING = word_set(
@@ -247,12 +220,6 @@ ANNOUNCING = word_set(
     "empezamos sorteamos regalamos lanzo presento publico abro vendo ofrezco estreno organizo iniciamos comenzamos "
     "impartimos recogemos adoptamos ampliamos renovamos recuperamos preparamos fabricamos diseñamos creamos empieza "
     "comienza arranca llega vuelve regresa reabre"
-)
-ANNOUNCED = word_set(
-    "publicado lanzado abierto estrenado presentado creado inaugurado renovado ampliado preparado organizado diseñado"
-)
-COMING_VERBS = word_set(
-    "sale salen llega llegan vuelve vuelven empieza empiezan comienza comienzan abre abren cambia cambian"
 )
 FAMILIAR = regex.compile(
     r"tu|tus|te|ti|contigo|(?:prefier|quier|tien|pued|hac|sab|crees|conoc|necesit|busc|viv|sient|pien?s|organiz|cocin|trabaj"
@@ -270,4 +237,20 @@ HOMONYMS = word_set(
     "compras compra oferta reserva visita prueba ayuda cocina mejora descarga escucha cambio uso pregunta cuenta "
     "entrada vista cuidado marca busca trabajo viaje regalo vida vino pago cambio diseño lanzamiento crea dona toma "
     "sorteo pasa"
+)
+# Words and phrases that mean the same and stand in the same place, both ways.
+SYNONYMS: list[tuple[str, str]] = regex.findall(
+    "([^=;]+)=([^;]+)",
+    "la próxima semana=la semana que viene;todos los días=cada día;tras el=después del;"
+    "durante el=a lo largo del;porque=ya que;así que=por eso;empieza=comienza;empiezan=comienzan;"
+    "empezamos=arrancamos;empezará=comenzará;terminará=finalizará;amplía=extiende;sigue=continúa;"
+    "siguen=continúan;seguimos=continuamos;logra=consigue;logramos=conseguimos;creo que=pienso que;todavía=aún;"
+    "quizás=tal vez;en vez de=en lugar de;al menos=como mínimo;por fin=al fin;de nuevo=otra vez;"
+    "a veces=en ocasiones;los que=quienes;más rápido=más deprisa;presentamos=damos a conocer;"
+    "presenta=da a conocer;se celebra=tiene lugar;se celebrará=tendrá lugar;nunca=jamás;casi=prácticamente;"
+    "ponemos en marcha=arrancamos;cuesta=vale;cuestan=valen;solicite=pida;obtener=conseguir;varios=algunos;"
+    "junto a=al lado de;mediante=a través de;alrededor de=en torno a;enseñamos=mostramos;contamos=explicamos;"
+    "llega tarde=se retrasa;llegan tarde=se retrasan;descanse en paz=que en paz descanse;"
+    "abrimos matrícula=ya está abierta la matrícula;abrimos inscripciones=ya están abiertas las inscripciones;"
+    "también por la tarde=por la tarde también;",
 )

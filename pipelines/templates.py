@@ -37,14 +37,14 @@ MESSAGE = 2
 # Slots that carry the author's message, and slots that say nothing about it.
 # fmt: off
 MESSAGE_SLOTS = frozenset({
-    "fact", "hecho", "when", "When", "cuando", "Cuando", "anuncio", "discount", "oferta", "Oferta", "hiring", "gente",
-    "gracias", "largo", "dos", "pregunta",
+    "fact", "hecho", "variante", "when", "When", "discount", "hiring",
+    "pregunta", "duda", "lista", "recomendado", "accion", "evento", "al_evento", "propio", "buscado", "vivido",
+    "del_asunto",
     "question", "wonder", "also", "doing", "Doing", "how", "question_line", "matter", *english.KIND_SLOTS,
 })
 LABEL_SLOTS = frozenset({
     "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",
-    "titular", "Titular", "propuesta", "Propuesta", "tu", "usted", "sin_enlace", "nos", "leemos", "respondemos",
-    "avisamos", "queremos", "Queremos", "Accion_tu",
+    "titular", "tu", "usted", "sin_enlace", "nos", "leemos",
 })
 # fmt: on
 
