@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -21,6 +21,7 @@ from store.experiments import ExperimentTable, StoredExperiment, ToldEvent
 
 # From so many events on the hashing of their units leaves the loop to others.
 EVENTS_INLINE = 500
+CLOCK_SKEW = timedelta(minutes=5)
 
 
 def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
@@ -50,13 +51,21 @@ def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> No
         body, errors = await POST_BODY.read_items(request)
         now = datetime.now(UTC)
         newest: dict[str, PostCounts] = {}
-        for post in body.posts:
+        kept = _places(len(body.posts), errors)
+        future = [
+            Rejected(index, "posted_at: lies in the future")
+            for index, post in zip(kept, body.posts, strict=True)
+            if post.posted_at > now + CLOCK_SKEW
+        ]
+        known = [post for post in body.posts if post.posted_at <= now + CLOCK_SKEW]
+        for post in known:
             dated = replace(post, captured_at=post.captured_at or now)
-            kept = newest.setdefault(post.post_id, dated)
-            if (dated.captured_at or now) > (kept.captured_at or now):
+            earlier = newest.setdefault(post.post_id, dated)
+            if (dated.captured_at or now) > (earlier.captured_at or now):
                 newest[post.post_id] = dated
-        saved = await stored(table().save_posts(experiment.account_id, experiment.id, tuple(newest.values())))
-        return as_json(_accepted(experiment, saved, len(body.posts), _rejected(errors)))
+        told = tuple(newest.values())
+        saved = await stored(table().save_posts(experiment.account_id, experiment.id, told)) if told else 0
+        return as_json(_accepted(experiment, saved, len(known), [*_rejected(errors), *future]))
 
 
 def _as_told(
@@ -65,15 +74,13 @@ def _as_told(
     """The events as they are stored, and those of variants that the experiment does not have."""
     places = {variant.name: place for place, variant in enumerate(experiment.variants)}
     shares = [variant.weight for variant in experiment.variants]
-    refused_before = {error.index for error in errors}
-    kept = [index for index in range(len(events) + len(refused_before)) if index not in refused_before]
+    kept = _places(len(events), errors)
     known = [(index, event) for index, event in zip(kept, events, strict=True) if event.variant in places]
     unknown = [
         Rejected(index, "variant: the experiment has no such variant")
         for index, event in zip(kept, events, strict=True)
         if event.variant not in places
     ]
-    bandit = read_plan(experiment).allocation == "bandit"
     assigned = assign_all(str(experiment.id), [event.unit for _, event in known], shares).tolist()
     told = [
         ToldEvent(
@@ -82,11 +89,17 @@ def _as_told(
             event.type == "engagement",
             event.unit,
             event.at or now,
-            not bandit and places[event.variant] != expected,
+            places[event.variant] != expected,
         )
         for (_, event), expected in zip(known, assigned, strict=True)
     ]
     return told, unknown
+
+
+def _places(n_kept: int, errors: list[ItemError]) -> list[int]:
+    """Where the items that were not refused stood in the list that was sent."""
+    refused = {error.index for error in errors}
+    return [index for index in range(n_kept + len(refused)) if index not in refused]
 
 
 def _rejected(errors: list[ItemError]) -> list[Rejected]:

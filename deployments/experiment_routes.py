@@ -30,6 +30,7 @@ from deployments.experiments import (
     experiment_number,
     find_experiment,
     plan_of,
+    read_at,
     read_plan,
     results_of,
     shares_of,
@@ -100,8 +101,13 @@ def _add_changes(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
         now = datetime.now(UTC)
 
         async def conclude(account: str, number: UUID, version: int | None) -> StoredExperiment | None:
+            experiment = await find_experiment(request, experiment_id, table())
             return await table().conclude(
-                account, number, version, lambda one, counts, posts: conclusion_of(one, counts, posts, now)
+                account,
+                number,
+                version,
+                lambda one, counts, posts: conclusion_of(one, counts, posts, now),
+                read_at(experiment),
             )
 
         return await _changed(request, experiment_id, table(), conclude, "stopped")
@@ -158,7 +164,7 @@ def _add_reads(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
         """Say what the experiment shows so far, at any time and as often as one likes."""
         experiment = await find_experiment(request, experiment_id, table())
         split = read_plan(experiment).design == "split"
-        counts = await stored(table().counts(experiment.id)) if split else Counts(days=(), unexposed=0)
+        counts = await stored(table().counts(experiment.id, read_at(experiment))) if split else Counts()
         posts = () if split else await stored(table().posts(experiment.id))
         results = await asyncio.to_thread(results_of, experiment, counts, posts, datetime.now(UTC))
         return as_json(

@@ -60,7 +60,8 @@ def experiment_number(experiment_id: str) -> UUID:
 
 def wrong_state(experiment: StoredExperiment, state: str) -> Problem:
     """409 for what cannot be done in the experiment's state."""
-    return Problem(HTTPStatus.CONFLICT, f"The experiment is {experiment.state}; for this it must be {state}.")
+    now = "a draft" if experiment.state == "draft" else experiment.state
+    return Problem(HTTPStatus.CONFLICT, f"The experiment is {now}, and this can be done only while it is {state}.")
 
 
 def _unknown() -> Problem:
@@ -75,7 +76,7 @@ def plan_of(new: NewExperiment) -> Plan:
         plan,
         control=new.control or new.variants[0].name,
         channel=new.channel or ("organic" if switchback else "owned"),
-        method="fixed" if switchback else new.method,
+        method="fixed" if switchback else new.method or "sequential",
         slots=(new.slots or SlotPlan()) if switchback else None,
     )
 
@@ -155,8 +156,21 @@ def results_of(experiment: StoredExperiment, counts: Counts, posts: tuple[PostCo
         return RESULTS.validate_json(experiment.conclusion)
     plan = read_plan(experiment)
     if plan.design == "split":
-        return decide(plan, analyze(plan, _split(experiment, plan, counts, now)))
-    return decide_posts(plan, _alternation(experiment, plan, posts, now))
+        results = decide(plan, analyze(plan, _split(experiment, plan, counts, now)))
+    else:
+        results = decide_posts(plan, _alternation(experiment, plan, posts, now))
+    if experiment.state == "draft":
+        return replace(results, decided_by="state", reason="The experiment has not started: POST its /start.")
+    return results
+
+
+def read_at(experiment: StoredExperiment) -> int | None:
+    """How many units a fixed split is read at; None where all that came count."""
+    plan = read_plan(experiment)
+    if plan.design != "split" or plan.method != "fixed" or plan.baseline_rate is None:
+        return None
+    shares = [variant.weight for variant in experiment.variants]
+    return needed_units(plan, plan.baseline_rate, shares, control_of(plan, experiment.variants))
 
 
 def conclusion_of(
@@ -176,9 +190,10 @@ def conclusion_of(
                 retweets=None,
                 likes=None,
                 captured_at=now,
+                compared_rate=rate,
             )
             for place, (variant, result) in enumerate(zip(experiment.variants, results.variants, strict=True))
-            if result.impressions
+            if result.impressions and (rate := _rate_of_others(results, place)) is not None
         ]
     else:
         readings = [
@@ -197,6 +212,12 @@ def conclusion_of(
     return orjson.dumps(results), readings
 
 
+def _rate_of_others(results: Results, place: int) -> float | None:
+    others = [variant for other, variant in enumerate(results.variants) if other != place]
+    impressions = sum(variant.impressions for variant in others)
+    return sum(variant.engagements for variant in others) / impressions if impressions else None
+
+
 def _split(experiment: StoredExperiment, plan: Plan, counts: Counts, now: datetime) -> Split:
     days = sorted({count.day for count in counts.days})
     cells = {(count.variant, count.day): Arm(count.exposed, count.engaged) for count in counts.days}
@@ -209,8 +230,15 @@ def _split(experiment: StoredExperiment, plan: Plan, counts: Counts, now: dateti
         cells=tuple(
             tuple(cells.get((place, day), Arm(0, 0)) for day in days) for place in range(len(experiment.variants))
         ),
-        mismatched=sum(count.mismatched for count in counts.days),
+        # Ads are split by whoever shows them, and a bandit's units may have been assigned by earlier weights.
+        mismatched=sum(count.mismatched for count in counts.days)
+        if plan.channel == "owned" and plan.allocation == "equal"
+        else None,
+        crossed=counts.crossed,
+        misdated=sum(count.misdated for count in counts.days),
         unexposed=counts.unexposed,
+        beyond=counts.beyond,
+        ended=experiment.state in {"stopped", "concluded"},
         units_per_day=units * SECONDS_A_DAY / ran if ran >= MIN_PACE_S and units else None,
     )
 
@@ -224,6 +252,7 @@ def _alternation(experiment: StoredExperiment, plan: Plan, posts: tuple[PostCoun
         posts=posts,
         seed=_seed(experiment.id),
         over=bool(slots) and now - slots[-1].end >= timedelta(0),
+        ended=experiment.state in {"stopped", "concluded"},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+OF_PYTHON = re.compile(r"^(?:Tuple|List|String|Data) should have at (least|most) (\d+ \w+)(?: after validation)?.*$")
 logger = logging.getLogger(__name__)
 
 
@@ -64,7 +66,10 @@ def _message(entry: Any) -> str:
         "missing_argument": "required",
         "missing": "required",
     }
-    return known.get(entry["type"], str(entry["msg"]).removeprefix("Value error, "))
+    message = known.get(entry["type"], str(entry["msg"]).removeprefix("Value error, "))
+    # Pydantic speaks of Python to people who sent JSON.
+    message = OF_PYTHON.sub(r"must have at \1 \2", message)
+    return message.replace("Input should be", "must be").replace("String should match pattern", "must match")
 
 
 def field_path(location: Sequence[int | str]) -> str:

@@ -153,13 +153,20 @@ class JsonBody(Generic[Body]):
     """One kind of request body: reads it, and describes it for /openapi.json."""
 
     def __init__(
-        self, kind: type[Body], example: dict[str, Any], *, items: str | None = None, may_be_empty: bool = False
+        self,
+        kind: type[Body],
+        example: dict[str, Any],
+        *,
+        items: str | None = None,
+        may_be_empty: bool = False,
+        required: bool = True,
     ) -> None:
         self.adapter: TypeAdapter[Body] = TypeAdapter(kind)
         self.name = kind.__name__
         self.example = example
         self.items = items
         self.may_be_empty = may_be_empty
+        self.required = required
 
     @property
     def openapi(self) -> dict[str, Any]:
@@ -167,7 +174,7 @@ class JsonBody(Generic[Body]):
         schema = {"$ref": REF.format(model=self.name)}
         return {
             "requestBody": {
-                "required": True,
+                "required": self.required,
                 "content": {"application/json": {"schema": schema, "example": self.example}},
             }
         }

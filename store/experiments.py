@@ -53,21 +53,31 @@ class ToldEvent(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DayCount:
-    """Units of a variant that were first exposed on a day (UTC), and how many of them engaged, then or later."""
+    """Units of a variant that were first exposed on a day (UTC), and how many of them engaged, then or later.
+
+    `mismatched` were told with another variant than they were assigned, `misdated` before the start or after now.
+    """
 
     variant: int
     day: date
     exposed: int
     engaged: int
     mismatched: int
+    misdated: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What is known of an experiment's units: `unexposed` engaged without an impression and count nowhere else."""
+    """What is known of an experiment's units.
 
-    days: tuple[DayCount, ...]
-    unexposed: int
+    `crossed` were told with more than one variant and count for each; of the others, `unexposed` engaged without an
+    impression and `beyond` came after the first ones that were asked for: both count nowhere else.
+    """
+
+    days: tuple[DayCount, ...] = ()
+    unexposed: int = 0
+    crossed: int = 0
+    beyond: int = 0
 
 
 class ExperimentTable:
@@ -169,10 +179,10 @@ class ExperimentTable:
             )
         return saved
 
-    async def counts(self, experiment_id: UUID) -> Counts:
-        """Return what the committed events say."""
+    async def counts(self, experiment_id: UUID, first: int | None = None) -> Counts:
+        """Return what the committed events say, of the `first` units by their first impression where that is given."""
         async with self._connect() as connection:
-            return await self._counts(connection, experiment_id)
+            return await self._counts(connection, experiment_id, first)
 
     async def posts(self, experiment_id: UUID) -> tuple[PostCounts, ...]:
         """Return the posts of a switchback in the order in which they were posted."""
@@ -185,11 +195,12 @@ class ExperimentTable:
         experiment_id: UUID,
         version: int | None,
         decide: Callable[[StoredExperiment, Counts, tuple[PostCounts, ...]], tuple[bytes, Sequence[Reading]]],
+        first: int | None = None,
     ) -> StoredExperiment | None:
         """Conclude a stopped experiment: what `decide` finds, its readings and what templates achieved, or nothing.
 
-        All in one transaction that holds back further events, so that the conclusion is about what is stored. Returns
-        None, and changes nothing, where it is unknown, not stopped or not at `version`.
+        All in one transaction that holds back further events, so that the conclusion is about what is stored; `first`
+        as in counts. Returns None, and changes nothing, where it is unknown, not stopped or not at `version`.
         """
         async with self._transact() as connection:
             # Before the experiment's own lock, in the order in which every writer of readings takes them.
@@ -197,7 +208,8 @@ class ExperimentTable:
             row = await connection.fetchrow(self._queries["lock_stopped"], account_id, experiment_id, version)
             if row is None:
                 return None
-            counts, posts = await self._counts(connection, experiment_id), await self._posts(connection, experiment_id)
+            counts = await self._counts(connection, experiment_id, first)
+            posts = await self._posts(connection, experiment_id)
             conclusion, readings = decide(_stored(row), counts, posts)
             await save_readings(connection, self._queries, readings)
             (concluded,) = await connection.fetch(
@@ -205,11 +217,21 @@ class ExperimentTable:
             )
         return _stored(concluded)
 
-    async def _counts(self, connection: PoolConnectionProxy[asyncpg.Record], experiment_id: UUID) -> Counts:
+    async def _counts(
+        self, connection: PoolConnectionProxy[asyncpg.Record], experiment_id: UUID, first: int | None
+    ) -> Counts:
         rows = await connection.fetch(self._queries["count_units"], experiment_id)
+        exposed = [row for row in rows if row["day"] is not None]
+        units, mismatched = (sum(row[name] for row in exposed) for name in ("exposed", "mismatched"))
+        # A unit that was told with two variants was told with one that it was not assigned.
+        crossed = await connection.fetchval(self._queries["count_crossed"], experiment_id) if mismatched else 0
+        if first is not None and units > first:
+            exposed = await connection.fetch(self._queries["count_first_units"], experiment_id, first)
         return Counts(
-            days=tuple(DayCount(**row) for row in rows if row["day"] is not None),
+            days=tuple(DayCount(**row) for row in exposed),
             unexposed=sum(row["engaged"] for row in rows if row["day"] is None),
+            crossed=crossed,
+            beyond=0 if first is None else max(0, units - first),
         )
 
     async def _posts(

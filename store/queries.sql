@@ -113,14 +113,14 @@ RETURNING id;
 WITH saved AS (
     INSERT INTO performance_metrics
         (account_id, post_id, template_id, impressions, engagements, clicks, retweets, likes, replies, viral_score,
-        captured_at)
+        captured_at, compared_rate)
     SELECT
         account_id, post_id, template_id, impressions, engagements, clicks, retweets, likes, replies,
-        viral_score::numeric, captured_at
+        viral_score::numeric, captured_at, compared_rate::numeric
     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::bigint[], $10::float8[], $11::timestamptz[])
+        $8::bigint[], $9::bigint[], $10::float8[], $11::timestamptz[], $12::float8[])
         AS readings (account_id, post_id, template_id, impressions, engagements, clicks, retweets, likes, replies,
-        viral_score, captured_at)
+        viral_score, captured_at, compared_rate)
     ON CONFLICT (account_id, post_id, captured_at) DO NOTHING
     RETURNING id
 )
@@ -321,11 +321,36 @@ ORDER BY posted_at, post_id;
 -- Units by variant and the day of their first impression; a NULL day for those that engaged without one.
 SELECT
     variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(exposed_at) AS exposed, count(engaged_at) AS engaged,
-    count(*) FILTER (WHERE mismatch) AS mismatched
+    count(*) FILTER (WHERE mismatch) AS mismatched,
+    count(*) FILTER (WHERE exposed_at NOT BETWEEN started_at AND now() + interval '5 minutes') AS misdated
 FROM experiment_units
+JOIN experiments ON id = experiment_id
 WHERE experiment_id = $1
 GROUP BY 1, 2
 ORDER BY 1, 2;
+
+-- name: count_first_units
+-- The same of the first units by their first impression.
+SELECT
+    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(*) AS exposed, count(engaged_at) AS engaged,
+    count(*) FILTER (WHERE mismatch) AS mismatched,
+    count(*) FILTER (WHERE exposed_at NOT BETWEEN started_at AND now() + interval '5 minutes') AS misdated
+FROM (
+    SELECT units.*, started_at
+    FROM experiment_units AS units
+    JOIN experiments ON id = experiment_id
+    WHERE experiment_id = $1 AND exposed_at IS NOT NULL
+    ORDER BY exposed_at, unit, variant
+    LIMIT $2
+) AS first_units
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- name: count_crossed
+-- Units that were told with more than one variant.
+SELECT count(*) FROM (
+    SELECT unit FROM experiment_units WHERE experiment_id = $1 GROUP BY unit HAVING count(*) > 1
+) AS crossed;
 
 -- name: lock_stopped
 -- A stopped experiment, and no events for it until the transaction ends.

@@ -25,8 +25,8 @@ class StoredTemplate:
     """One template of an account and what it achieved.
 
     `usage_count` posts have an outcome; `success_rate` in [0, 1] is the share of those with a known engagement rate
-    that beat the account's median post, `success_lower_bound` the lower end of its 95 % Wilson interval; both are None
-    before any. `version` grows with every change of the content.
+    that beat the account's median post, or the other variants of their test, `success_lower_bound` the lower end of
+    its 95 % Wilson interval; both are None before any. `version` grows with every change of the content.
     """
 
     id: int
@@ -66,6 +66,8 @@ class Reading:
     """The counts of one post at one moment; None is unknown. Engagement = likes + retweets where those are known.
 
     `template_id` is what wrote the post, where a template did; `viral_score` in [0, 100] what was predicted for it.
+    `compared_rate` in [0, 1] is the rate of the other variants, where the "post" is a variant of a test: that is what
+    it must beat, and it says nothing of the account's median post.
     """
 
     account_id: str
@@ -79,6 +81,7 @@ class Reading:
     replies: int | None = None
     viral_score: float | None = None
     captured_at: datetime
+    compared_rate: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,12 @@ from pipelines.experiments.power import (
 )
 from pipelines.experiments.records import Plan
 from pipelines.experiments.results import Lift, Overdispersion, Results, Size, Tests, VariantResult
-from pipelines.experiments.sequential import TUNED_TO, always_valid_difference, always_valid_score_test
+from pipelines.experiments.sequential import (
+    TUNED_TO,
+    always_valid_difference,
+    always_valid_rate,
+    always_valid_score_test,
+)
 from pipelines.experiments.shrinkage import shrunk_relative_lift
 from pipelines.experiments.significance import (
     benjamini_hochberg,
@@ -44,15 +49,22 @@ BANDIT_NOTE = (
 class Split:
     """What a split test is decided from: variants in their order, and the units of each by day of first exposure.
 
-    `cells` is (variants, days); `units_per_day` what came in a day so far, None before there is a pace.
+    `cells` is (variants, days); `units_per_day` what came in a day so far, None before there is a pace. Of the units
+    `mismatched` were told with another variant than they were assigned (None where nobody assigns them here), `crossed`
+    with more than one, `misdated` before the start or after now; `unexposed` engaged without an impression, `beyond`
+    came after a fixed test had its size. `ended` says that no more will come.
     """
 
     names: tuple[str, ...]
     control: int
     weights: tuple[float, ...]
     cells: tuple[tuple[Arm, ...], ...]
-    mismatched: int = 0
+    mismatched: int | None = 0
+    crossed: int = 0
+    misdated: int = 0
     unexposed: int = 0
+    beyond: int = 0
+    ended: bool = False
     units_per_day: float | None = None
 
     @property
@@ -90,7 +102,9 @@ def analyze(plan: Plan, split: Split) -> Results:
     ]
     bandit = plan.allocation == "bandit"
     return Results(
-        variants=tuple(_variant(name, arm, plan.alpha) for name, arm in zip(split.names, arms, strict=True)),
+        variants=tuple(
+            _variant(name, arm, plan.alpha, guard.used, len(arms)) for name, arm in zip(split.names, arms, strict=True)
+        ),
         control=split.names[split.control],
         p_value=omnibus(arms),
         always_valid_p=min(holm([test.always_valid_p for test in tests if test.always_valid_p is not None])),
@@ -101,14 +115,14 @@ def analyze(plan: Plan, split: Split) -> Results:
         expected_loss={name: expected_loss(*pair)[0] for name, pair in zip(others, pairs, strict=True)},
         srm_p=None if bandit else srm([arm.n for arm in arms], split.weights),
         overdispersion=guard,
-        size=_size(plan, split),
+        size=_size(plan, split, guard.used),
         warnings=_warnings(split, guard, bandit=bandit),
     )
 
 
 def _pair_units(plan: Plan, rate: float, weights: Sequence[float], control: int) -> dict[int, float]:
     """Units that control and a variant need together, by the variant's place, as clustered as the plan expects."""
-    count = sequential_sample_size if plan.method == "sequential" else sample_size
+    count = sample_size if plan.method == "fixed" else sequential_sample_size
     needed: dict[int, float] = {}
     for place, weight in enumerate(weights):
         if place != control:
@@ -122,7 +136,7 @@ def _tuned_to(plan: Plan, split: Split) -> list[float]:
     """Where each variant's sequence is narrowest, in independent units; only what was known before may choose it."""
     if plan.baseline_rate is None or plan.allocation == "bandit":
         return [TUNED_TO] * len(split.others)
-    units = _pair_units(replace(plan, method="sequential"), plan.baseline_rate, split.weights, split.control)
+    units = _pair_units(replace(plan, method=None), plan.baseline_rate, split.weights, split.control)
     return [units[place] / plan.design_effect for place in split.others]
 
 
@@ -134,7 +148,7 @@ def _overdispersion(plan: Plan, split: Split) -> Overdispersion:
         planned=plan.design_effect,
         measured=measured,
         used=used,
-        intraclass_correlation=intraclass_correlation(split.cells),
+        intraclass_correlation=None if needs_exact(split.arms) else intraclass_correlation(split.cells),
         effective_units=units / used,
     )
 
@@ -168,7 +182,12 @@ def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) ->
     found = (
         None if needs_exact(guarded) else always_valid_difference(*guarded, plan.alpha / n_others, tuned, relative=True)
     )
-    shrunk = shrunk_relative_lift(control, variant, design_effect=pair[0].n / guarded[0].n, alpha=plan.alpha)
+    # Of a handful of engaged units the prior would say more than they do.
+    shrunk = (
+        None
+        if needs_exact(pair)
+        else shrunk_relative_lift(control, variant, design_effect=control.n / guarded[0].n, alpha=plan.alpha)
+    )
     return Lift(
         absolute=variant.mean - control.mean,
         absolute_interval=newcombe(control, variant, plan.alpha),
@@ -180,27 +199,30 @@ def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) ->
     )
 
 
-def _variant(name: str, arm: Arm, alpha: float) -> VariantResult:
+def _variant(name: str, arm: Arm, alpha: float, design_effect: float, n_variants: int) -> VariantResult:
     return VariantResult(
         name=name,
         impressions=round(arm.n),
         engagements=round(arm.total),
         rate=arm.mean if arm.n else None,
         interval=wilson(arm, alpha) if arm.n else None,
+        always_valid_interval=always_valid_rate(effective(arm, design_effect), alpha / n_variants),
     )
 
 
-def _size(plan: Plan, split: Split) -> Size:
+def _size(plan: Plan, split: Split, design_effect: float) -> Size:
+    # A fixed test is read at the size that was planned; the others need more where units turn out to be clustered.
+    reckoned = plan if plan.method == "fixed" else replace(plan, design_effect=design_effect)
     control = split.arms[split.control]
     units = round(sum(arm.n for arm in split.arms))
     known = control.total >= MIN_ENGAGED and control.mean < 1
     rate = plan.baseline_rate or (control.mean if known else None)
     try:
-        needed = None if rate is None else needed_units(plan, rate, split.weights, split.control)
+        needed = None if rate is None else needed_units(reckoned, rate, split.weights, split.control)
     except ValueError:
         needed = None
     pace = split.units_per_day or plan.units_per_day
-    smallest = min((arm.n for arm in split.arms), default=0.0) / plan.design_effect
+    smallest = min((arm.n for arm in split.arms), default=0.0) / design_effect
     return Size(
         units=units,
         needed=needed,
@@ -213,21 +235,26 @@ def _size(plan: Plan, split: Split) -> Size:
             plan.alpha,
             plan.power,
             comparisons=len(split.others),
-            sequential=plan.method == "sequential",
+            sequential=plan.method != "fixed",
         )
         if rate
         else None,
+        ended=split.ended,
     )
 
 
 def _warnings(split: Split, guard: Overdispersion, *, bandit: bool) -> tuple[str, ...]:
     units = sum(arm.n for arm in split.arms)
-    warnings = []
-    if units and split.mismatched > MISMATCH_SHARE * units:
+    counted = {
+        "told with more than one variant, and counted for each": split.crossed,
+        "dated before the start or after now": split.misdated,
+        "engaged without an impression, and not counted": split.unexposed,
+        "beyond the planned size, at which a fixed test is read, and not counted": split.beyond,
+    }
+    warnings = [f"units {what}: {count:,}" for what, count in counted.items() if count]
+    if units and split.mismatched is not None and split.mismatched > MISMATCH_SHARE * units:
         share = split.mismatched / units
         warnings.append(f"{share:.1%} of the units were told with another variant than /assign gives them")
-    if split.unexposed:
-        warnings.append(f"{split.unexposed} units engaged without an impression and do not count")
     if guard.measured is not None and guard.used > max(1.0, guard.planned):
         warnings.append(
             f"days move the variants apart: units are worth {1 / guard.used:.0%} of independent ones, and count as such"

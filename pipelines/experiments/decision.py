@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.experiments.bandit import WARM_UP_UNITS
 from pipelines.experiments.records import Plan, Verdict
 from pipelines.experiments.results import Results
 
@@ -31,21 +30,21 @@ def decide(plan: Plan, results: Results) -> Results:
     rates = {variant.name: variant.rate or 0.0 for variant in results.variants}
     best = max(verdicts, key=lambda name: (verdicts[name] == "win", rates[name]))
     decision = overall(list(verdicts.values()))
-    return replace(
+    judged = replace(
         results,
         verdicts=verdicts,
         decision=decision,
         winner={"win": best, "lose": results.control}.get(decision),
         decided_by=_figure(plan, results, decision),
-        reason=_reason(plan, results, decision, best),
     )
+    return replace(judged, reason=_reason(plan, judged, decision, best))
 
 
 def _verdict(plan: Plan, results: Results, name: str) -> Verdict:
     """What the figure that the plan decides by says of one variant."""
     test, lift, size = results.tests[name], results.lift[name], results.size
     if plan.allocation == "bandit":
-        return _by_chance(plan, results, name)
+        return _apart(results, name)
     if plan.method == "fixed":
         if size is None or size.needed is None or size.units < size.needed:
             return "keep_going"
@@ -62,12 +61,15 @@ def called(plan: Plan, p_value: float | None, lift: float | None) -> Verdict | N
     return "win" if lift > 0 else "lose"
 
 
-def _by_chance(plan: Plan, results: Results, name: str) -> Verdict:
-    units = min(variant.impressions for variant in results.variants if variant.name in {name, results.control})
-    chance = results.chance_to_beat[name]
-    if units < WARM_UP_UNITS or plan.alpha < chance < 1 - plan.alpha:
+def _apart(results: Results, name: str) -> Verdict:
+    """Of a bandit: a variant wins or loses once the sequences of its own rate and of control's lie apart."""
+    interval = {variant.name: variant.always_valid_interval for variant in results.variants}
+    mine, control = interval[name], interval[results.control]
+    if mine is None or control is None:
         return "keep_going"
-    return "win" if chance >= 1 - plan.alpha else "lose"
+    if mine[0] > control[1]:
+        return "win"
+    return "lose" if mine[1] < control[0] else "keep_going"
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
@@ -81,7 +83,7 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
 
 def _figure(plan: Plan, results: Results, decision: Verdict) -> str:
     if plan.allocation == "bandit":
-        return "chance_to_beat"
+        return "always_valid_interval"
     if plan.method == "fixed":
         enough = results.size and results.size.needed is not None and results.size.units >= results.size.needed
         return "adjusted_p_value" if enough else "size"
@@ -91,15 +93,20 @@ def _figure(plan: Plan, results: Results, decision: Verdict) -> str:
 def _reason(plan: Plan, results: Results, decision: Verdict, best: str) -> str:
     test, lift = results.tests[best], results.lift[best]
     figure = _figure(plan, results, decision)
-    if figure == "chance_to_beat":
-        said = f"chance to beat {results.control} {results.chance_to_beat[best]:.1%}"
+    if plan.allocation == "bandit":
+        said = f"intervals of the rates that hold at any look; chance to beat {results.chance_to_beat[best]:.1%}"
     elif figure == "adjusted_p_value":
         said = f"p {test.adjusted_p_value:.3g}"
     else:
         said = f"p {test.adjusted_always_valid_p:.3g}, valid at any look"
     by = "" if lift.relative is None else f" by {abs(lift.relative):.1%}"
     if decision == "win":
-        return f"{best} beats {results.control}{by} ({said}; alpha {plan.alpha:g})."
+        hope = "" if lift.shrunk is None else f", of which {lift.shrunk:.1%} is to be expected"
+        also = [name for name, verdict in results.verdicts.items() if verdict == "win" and name != best]
+        rest = (
+            f" {' and '.join(also)} beat{'s' if len(also) == 1 else ''} it too; which is best is open." if also else ""
+        )
+        return f"{best} beats {results.control}{by}{hope} ({said}; alpha {plan.alpha:g}).{rest}"
     if decision == "lose":
         rest = "" if len(results.tests) == 1 else ", the best of the others,"
         return f"Keep {results.control}: {best}{rest} does worse{by} ({said}; alpha {plan.alpha:g})."
@@ -116,6 +123,9 @@ def _reason(plan: Plan, results: Results, decision: Verdict, best: str) -> str:
 
 def _wait(results: Results, figure: str, said: str) -> str:
     size = results.size
+    if size and size.ended:
+        planned = f" of about {size.needed:,}" if size.needed else ""
+        return f"It ended without a verdict ({said}); {size.units:,}{planned} units came in."
     if size is None or size.needed is None:
         return f"Nothing can be said yet ({said}); how many units it takes is not known before more of them engage."
     days = f", about {size.expected_days} more days" if size.expected_days else ""

@@ -18,7 +18,8 @@ from pipelines.experiments.switchback import Slot, slot_at
 class Alternation:
     """What a switchback is decided from: variants in their order, their slots in order of time, and the posts so far.
 
-    `seed` makes drawn permutations the same at every look; `over` says that no slot is left.
+    `seed` makes drawn permutations the same at every look; `over` says that no slot is left, `ended` that it was
+    stopped.
     """
 
     names: tuple[str, ...]
@@ -27,6 +28,7 @@ class Alternation:
     posts: tuple[PostCounts, ...]
     seed: int
     over: bool
+    ended: bool = False
 
     def placed(self) -> list[tuple[PostCounts, Slot]]:
         """The posts that count, with their slots; those of washouts and other times are left out."""
@@ -85,11 +87,11 @@ def _warnings(
     found: Alternation, placed: Sequence[tuple[PostCounts, Slot]], result: SwitchbackResult
 ) -> tuple[str, ...]:
     counts = {
-        "posts lie in a washout or outside the schedule and do not count": len(found.posts) - len(placed),
-        "posts have no impressions and do not count": result.posts_without_impressions,
-        "blocks lack a post of some variant and do not count": result.incomplete_blocks,
+        "posts in a washout or outside the schedule, not counted": len(found.posts) - len(placed),
+        "posts without impressions, not counted": result.posts_without_impressions,
+        "blocks without a post of every variant, not counted": result.incomplete_blocks,
     }
-    return tuple(f"{count} {what}" for what, count in counts.items() if count)
+    return tuple(f"{what}: {count:,}" for what, count in counts.items() if count)
 
 
 def _decided(plan: Plan, found: Alternation, results: Results, result: SwitchbackResult) -> Results:
@@ -100,6 +102,8 @@ def _decided(plan: Plan, found: Alternation, results: Results, result: Switchbac
         return replace(results, reason="The experiment has not started.")
     if not found.over:
         ends: datetime = found.slots[-1].end
+        if found.ended:
+            return replace(results, reason=f"It ended before its last slot was over, so nothing can be read; {blocks}.")
         return replace(
             results,
             reason=f"A switchback is read once, when its last slot is over ({ends:%Y-%m-%d %H:%M} UTC); {blocks}.",

@@ -67,8 +67,9 @@ class Plan:
 
     `mde` is the smallest lift worth finding, relative to the control's rate: .1 is 10 %. `alpha` is the share of tests
     without any difference that may be called one, over all looks and all variants; `power` the share of tests with a
-    lift of `mde` that should be called. `method` says when a difference may be called: sequential at any look, fixed
-    once, at the planned size, which needs `baseline_rate`, the control's expected rate. `design_effect` is how many
+    lift of `mde` that should be called. `method` says when a difference may be called: sequential, the default, at any
+    look; fixed once, at the planned size, which needs `baseline_rate`, the control's expected rate. A switchback is
+    always fixed, at the end of its schedule, and uses neither `mde` nor `power`. `design_effect` is how many
     times larger the variance of a difference is taken to be than that of independent units: 1 trusts them, 1.85 is
     what identical packages at Upworthy showed (1.36 squared); what the data show counts where it is larger. `metric`
     names what an engagement is. `channel` is owned for a split and organic for a switchback unless told.
@@ -80,12 +81,12 @@ class Plan:
     metric: ShortText = "engagement"
     design: Design = "split"
     channel: Channel | None = None
-    method: Method = "sequential"
+    method: Method | None = None
     allocation: Allocation = "equal"
     correction: Correction = "holm"
     alpha: Annotated[float, Ge(0.0001), Le(0.5)] = 0.05
     power: Annotated[float, Ge(0.5), Le(0.9999)] = 0.8
-    mde: Annotated[float, Ge(0.001), Le(100)] = 0.1
+    mde: Annotated[float, Ge(0.001), Le(10)] = 0.1
     baseline_rate: Share | None = None
     design_effect: Annotated[float, Ge(1), Le(100)] = 1.0
     units_per_day: Annotated[float, Gt(0), Le(1e12)] | None = None
@@ -179,7 +180,9 @@ def check(experiment: NewExperiment) -> None:
 
 def _design_problem(experiment: NewExperiment) -> str | None:
     if experiment.design == "switchback":
-        return _slot_problem(experiment.slots or SlotPlan(), len(experiment.variants))
+        if experiment.method == "sequential":
+            return "method: a switchback is read once, when its last slot is over"
+        return _slot_problem(experiment.slots or SlotPlan(), len(experiment.variants), experiment.alpha)
     if experiment.slots:
         return "slots: only a switchback has time slots"
     if experiment.channel == "organic":
@@ -190,7 +193,10 @@ def _design_problem(experiment: NewExperiment) -> str | None:
     return None
 
 
-def _slot_problem(slots: SlotPlan, n_variants: int) -> str | None:
+def _slot_problem(slots: SlotPlan, n_variants: int, alpha: float) -> str | None:
+    # Two variants have 2^blocks orders, of which the two extreme ones are the surest; Holm multiplies by the others.
+    if (n_variants - 1) * 2.0 ** (1 - slots.blocks) > alpha:
+        return f"slots: with {slots.blocks} blocks no order of the posts is rare enough for this alpha; take more"
     minutes = n_variants * (slots.slot_minutes + slots.washout_minutes) - slots.washout_minutes
     if (slots.to_hour - slots.from_hour) * 60 < minutes:
         return f"slots: a block takes {minutes} minutes, which do not fit between from_hour and to_hour"
@@ -210,7 +216,8 @@ def _method_problem(experiment: NewExperiment) -> str | None:
 def _weight_problem(experiment: NewExperiment, shares: tuple[float, ...]) -> str | None:
     weighted = any(variant.weight is not None for variant in experiment.variants)
     if experiment.design == "switchback" and (weighted or experiment.allocation == "bandit"):
-        return "variants: every block of a switchback holds each variant once; weights and bandits are for a split"
+        field = "variants" if weighted else "allocation"
+        return f"{field}: every block of a switchback holds each variant once; weights and bandits are for a split"
     if experiment.allocation == "bandit" and experiment.method == "fixed":
         return "method: a bandit moves units while it runs, so there is no fixed test of it"
     if experiment.allocation == "bandit" and experiment.floor * len(shares) > 1:

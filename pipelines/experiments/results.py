@@ -13,7 +13,8 @@ Interval = tuple[float, float]
 class VariantResult:
     """One variant: units exposed and, of those, engaged; `rate` in [0, 1] with its Wilson interval at 1 - alpha.
 
-    In a switchback both count posts' impressions and engagements, `posts` how many posts, and `interval` is None.
+    `always_valid_interval` holds the rate at every look and for all variants together, also in a bandit. In a
+    switchback both count posts' impressions and engagements, `posts` how many posts, and there are no intervals.
     """
 
     name: str
@@ -21,6 +22,7 @@ class VariantResult:
     engagements: int
     rate: float | None
     interval: Interval | None
+    always_valid_interval: Interval | None = None
     posts: int | None = None
 
 
@@ -81,7 +83,8 @@ class Size:
     """How many units the plan needs in all, so far, and the days until then at the rate so far or as planned.
 
     `rate` is the control's rate that it was reckoned with, `planned` whether the plan named it. None where no rate or
-    no pace is known. `detectable` is the relative lift that the units so far show with the planned power.
+    no pace is known. `detectable` is the relative lift that the units so far show with the planned power. `ended`
+    says that no more will come.
     """
 
     units: int
@@ -90,6 +93,7 @@ class Size:
     planned: bool
     expected_days: int | None
     detectable: float | None
+    ended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

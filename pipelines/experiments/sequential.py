@@ -59,6 +59,18 @@ def always_valid_difference(
     return Difference(estimate, error, None, p_value, estimate - width, estimate + width)
 
 
+def always_valid_rate(arm: Arm, alpha: float, tuned_to: float = TUNED_TO) -> tuple[float, float] | None:
+    """The confidence sequence of one rate, inside [0, 1], by the arm's own units (eq. 9 with their variance).
+
+    It holds however the units came to the arm, also where a bandit sent them by what it saw before: the units of one
+    arm, in their order, are draws of its own rate. None under five units engaged or not engaged.
+    """
+    if needs_exact([arm]):
+        return None
+    width = half_width(math.sqrt(arm.variance / arm.n), arm.n, alpha, tuned_to)
+    return max(0.0, arm.mean - width), min(1.0, arm.mean + width)
+
+
 def always_valid_score_test(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> float:
     """The p-value to decide two rates by, in [0, 1]: `always_valid_p` of the pooled score.
 

@@ -91,7 +91,41 @@ CREATE TABLE experiment_posts (
 );
 
 -- What a split test says of a variant is how many units engaged, not how: NULL is unknown here too.
-ALTER TABLE performance_metrics ALTER COLUMN retweets DROP NOT NULL, ALTER COLUMN likes DROP NOT NULL;
+-- compared_rate: the rate of the other variants of the test, which is what this one is measured against.
+ALTER TABLE performance_metrics
+    ALTER COLUMN retweets DROP NOT NULL,
+    ALTER COLUMN likes DROP NOT NULL,
+    ADD COLUMN compared_rate NUMERIC(9, 6) CHECK (compared_rate BETWEEN 0 AND 1);
+
+CREATE OR REPLACE VIEW post_outcomes AS
+SELECT
+    account_id,
+    post_id,
+    (array_agg(template_id ORDER BY captured_at DESC) FILTER (WHERE template_id IS NOT NULL))[1] AS template_id,
+    (array_agg(engagement_rate ORDER BY captured_at DESC) FILTER (WHERE NOT suspect))[1] AS engagement_rate,
+    (array_agg(compared_rate ORDER BY captured_at DESC))[1] AS compared_rate
+FROM performance_metrics
+GROUP BY account_id, post_id;
+
+-- As before, but a variant of a test is a success where it beat the others of its test; the median is that of posts.
+CREATE OR REPLACE FUNCTION template_outcomes(account TEXT)
+RETURNS TABLE (template_id BIGINT, posts BIGINT, rated BIGINT, successes BIGINT)
+LANGUAGE sql STABLE AS $$
+    WITH outcomes AS MATERIALIZED (
+        SELECT * FROM post_outcomes WHERE account_id = account
+    ), median AS MATERIALIZED (
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY engagement_rate::float8)::numeric AS rate
+        FROM outcomes WHERE compared_rate IS NULL
+    )
+    SELECT
+        outcomes.template_id,
+        count(*),
+        count(engagement_rate),
+        count(*) FILTER (WHERE engagement_rate > coalesce(outcomes.compared_rate, median.rate))
+    FROM outcomes, median
+    WHERE outcomes.template_id IS NOT NULL
+    GROUP BY outcomes.template_id
+$$;
 
 INSERT INTO row_counts (table_name, shard, n_rows) VALUES ('experiments', 0, 0), ('experiment_events', 0, 0);
 DO $$

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,7 @@ from deployments.template_routes import EXAMPLE_TEMPLATE
 from pipelines.experiments.assignment import assign
 from store.embedded import EmbeddedPostgres
 from store.postgres import Store
+from store.templates import Reading
 
 KEYS = {"default": "d" * 20, "acme": "a" * 20}
 TWO = {"name": "hooks", "variants": [{"name": "control"}, {"name": "b"}]}
@@ -112,7 +113,9 @@ def fields(response: httpx.Response) -> list[str]:
         ({"method": "fixed"}, "baseline_rate"),
         ({"slots": {"blocks": 10}}, "slots"),
         ({"design": "switchback", "slots": {"from_hour": 9, "to_hour": 10}}, "slots"),
-        ({"design": "switchback", "allocation": "bandit"}, "variants"),
+        ({"design": "switchback", "allocation": "bandit"}, "allocation"),
+        ({"design": "switchback", "method": "sequential"}, "method"),
+        ({"design": "switchback", "alpha": 0.001, "slots": {"blocks": 8}}, "slots"),
         ({"allocation": "bandit", "method": "fixed", "baseline_rate": 0.1}, "method"),
         ({"variants": [{"name": str(n)} for n in range(11)], "allocation": "bandit", "floor": 0.1}, "floor"),
         ({"sample": 3}, "sample"),
@@ -279,10 +282,12 @@ async def test_events_late_twice_and_out_of_order_count_each_unit_once(client: h
 
     assert (first["accepted"], first["duplicates"]) == (4, 1)
     assert (second["accepted"], second["duplicates"]) == (0, 4)
-    assert found["variants"][1] | {"interval": None} == {
-        "name": "b", "impressions": 1, "engagements": 1, "rate": 1.0, "interval": None, "posts": None,
-    }  # fmt: skip
-    assert "1 units engaged without an impression and do not count" in found["warnings"]
+    (b,) = (variant for variant in found["variants"] if variant["name"] == "b")
+    assert (b["impressions"], b["engagements"], b["rate"]) == (1, 1, 1.0)
+    assert found["warnings"][:2] == [
+        "units dated before the start or after now: 1",
+        "units engaged without an impression, and not counted: 1",
+    ]
 
 
 async def test_eight_writers_at_once_lose_nothing(client: httpx.AsyncClient) -> None:
@@ -331,7 +336,7 @@ async def test_a_clear_difference_wins_and_the_reason_names_the_figure_it_used(c
     assert found["p_value"] < found["always_valid_p"] < 0.001
     assert found["lift"]["b"]["relative"] == pytest.approx(1.0)
     assert found["chance_to_beat"]["b"] > 0.999
-    assert found["reason"].startswith("b beats control by 100.0% (p ")
+    assert found["reason"].startswith("b beats control by 100.0%, of which 86.9% is to be expected (p ")
 
 
 async def test_a_worse_variant_keeps_the_control(client: httpx.AsyncClient) -> None:
@@ -352,6 +357,55 @@ async def test_units_that_are_not_split_as_planned_make_the_experiment_invalid_w
 
     assert found["srm_p"] < 0.001
     assert (found["decision"], found["decided_by"], found["winner"]) == ("invalid", "srm_p", None)
+
+
+async def test_a_fixed_test_is_read_at_its_size_and_units_beyond_it_change_nothing(client: httpx.AsyncClient) -> None:
+    experiment = await created(client, method="fixed", baseline_rate=0.1, mde=1.0)
+    half = experiment["units_needed"] // 2
+    early = await results(client, experiment)
+    await told(client, experiment, *counts("control", half, half // 10), *counts("b", half, half // 9))
+    at_size = await results(client, experiment)
+    late = [event(f"late-{n}", f"late-{n}", "b", kind) for n in range(400) for kind in ("impression",)]
+    await told(client, experiment, *late, *(event(f"liked-{n}", f"late-{n}", "b", "engagement") for n in range(400)))
+    after = await results(client, experiment)
+
+    assert (early["decision"], at_size["decision"]) == ("keep_going", "futile")
+    assert {key: after[key] for key in ("variants", "p_value", "decision", "reason")} == {
+        key: at_size[key] for key in ("variants", "p_value", "decision", "reason")
+    }
+    assert "units beyond the planned size, at which a fixed test is read, and not counted: 400" in after["warnings"]
+
+
+async def test_units_told_with_two_variants_are_reported(client: httpx.AsyncClient) -> None:
+    experiment = await created(client, channel="ads")
+    both = [event(f"{u}-{v}", f"u{u}", v) for u in range(30) for v in ("control", "b")]
+
+    await told(client, experiment, *both)
+    found = await results(client, experiment)
+
+    assert found["warnings"] == ["units told with more than one variant, and counted for each: 30"]
+
+
+async def test_a_template_succeeds_where_it_beats_the_others_of_its_test_and_the_posts_median_stays(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """The account's posts do far better than any page of a test: that says nothing of either."""
+    good, bad = [(await client.post("/templates", json=EXAMPLE_TEMPLATE | {"name": n})).json()["id"] for n in "gb"]
+    post = Reading(
+        account_id="default", post_id="post", template_id=bad, impressions=100, engagements=90, retweets=40, likes=50,
+        captured_at=datetime(2026, 3, 2, tzinfo=UTC),
+    )  # fmt: skip
+    dull = replace(post, post_id="dull", template_id=None, engagements=80, likes=40)
+    variants = [{"name": "control", "template_id": bad}, {"name": "b", "template_id": good}]
+    experiment = await created(client, variants=variants)
+    await told(client, experiment, *counts("control", 100, 10), *counts("b", 100, 20))
+    await client.post(f"/ab-test/{experiment['id']}/stop")
+    await client.post(f"/ab-test/{experiment['id']}/conclude")
+    await store.save_metrics([post, dull])
+    learned = {n: (await client.get(f"/templates/{n}")).json() for n in (good, bad)}
+
+    assert (learned[good]["usage_count"], learned[good]["success_rate"]) == (1, 1.0)
+    assert (learned[bad]["usage_count"], learned[bad]["success_rate"]) == (2, 0.5)
 
 
 async def test_the_control_is_the_variant_that_was_named(client: httpx.AsyncClient) -> None:
@@ -375,7 +429,7 @@ async def test_a_bandit_moves_its_units_and_says_what_that_costs(client: httpx.A
 
     assert [variant["weight"] for variant in moved.json()["variants"]] == pytest.approx([0.1, 0.9], abs=0.01)
     assert met.json()["variant"] == "control"
-    assert (found["srm_p"], found["decision"], found["decided_by"]) == (None, "win", "chance_to_beat")
+    assert (found["srm_p"], found["decision"], found["decided_by"]) == (None, "win", "always_valid_interval")
     assert "p-values and intervals of the plain counts do not hold their level" in found["warnings"][-1]
     assert (await client.post(f"/ab-test/{(await created(client))['id']}/reallocate")).status_code == 409
 
@@ -421,8 +475,13 @@ async def test_a_switchback_gives_each_slot_its_variant_and_is_read_once_it_is_o
     def moment(slot: dict[str, Any], minutes: int) -> str:
         return (datetime.fromisoformat(slot["start"]) + timedelta(minutes=minutes)).isoformat()
 
+    early = await results(client, experiment)
     now = await client.get(f"{path}/assign", params={"at": moment(schedule[3], 5)})
     washout = await client.get(f"{path}/assign", params={"at": moment(schedule[3], 35)})
+    tomorrow = {"post_id": "early", "posted_at": moment(schedule[-1], 24 * 60), "likes": 1, "retweets": 0}
+    refused = (await client.post(f"{path}/posts", json={"posts": [tomorrow]})).json()
+    await connection.execute("UPDATE experiments SET started_at = started_at - interval '2 days'")
+    schedule = (await client.get(path)).json()["schedule"]
     posts = [
         {"post_id": str(number), "posted_at": moment(slot, 7), "impressions": 1000 + 13 * number,
          "likes": (20 + number) * (3 if slot["variant"] == "b" else 1), "retweets": 0}
@@ -430,20 +489,18 @@ async def test_a_switchback_gives_each_slot_its_variant_and_is_read_once_it_is_o
     ]  # fmt: skip
     posts.append(posts[0] | {"post_id": "washed out", "posted_at": moment(schedule[0], 35)})
     taken = (await client.post(f"{path}/posts", json={"posts": posts})).json()
-    early = await results(client, experiment)
-    await connection.execute("UPDATE experiments SET started_at = started_at - interval '30 days'")
-    await connection.execute("UPDATE experiment_posts SET posted_at = posted_at - interval '30 days'")
     late = await results(client, experiment)
 
-    assert now.json()["variant"] == schedule[3]["variant"]
+    assert now.json()["variant"] == experiment["schedule"][3]["variant"]
     assert (washout.status_code, "the next slot starts" in washout.json()["detail"]) == (409, True)
     assert (taken["accepted"], taken["rejected"]) == (17, [])
+    assert (refused["accepted"], refused["rejected"]) == (0, [{"index": 0, "reason": "posted_at: lies in the future"}])
     assert (early["decision"], early["decided_by"]) == ("keep_going", "schedule")
     assert (late["decision"], late["winner"], late["decided_by"]) == ("win", "b", "adjusted_p_value")
     assert late["p_value"] == pytest.approx(2 / 2**8)
     assert late["lift"]["b"]["relative"] == pytest.approx(2.0, abs=0.2)
     assert late["always_valid_p"] is None
-    assert "1 posts lie in a washout or outside the schedule and do not count" in late["warnings"]
+    assert "posts in a washout or outside the schedule, not counted: 1" in late["warnings"]
 
     await client.post(f"{path}/stop")
     assert (await client.post(f"{path}/conclude")).status_code == 200

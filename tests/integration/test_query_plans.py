@@ -56,7 +56,7 @@ STATEMENTS = {
     "replace_template": (("account1", 1, *["x"] * 7, 1), {ACCOUNT_AND_ID}),
     "archive_template": (("account1", 1), {ACCOUNT_AND_ID}),
     "save_metrics": (
-        (["account1"], ["post"], [1], [9], [1], [1], [1], [1], [1], [1.0], [NOW]),
+        (["account1"], ["post"], [1], [9], [1], [1], [1], [1], [1], [1.0], [NOW], [0.1]),
         {"performance_metrics_account_id_post_id_captured_at_key"},
     ),
     "update_outcomes": (("account1",), set()),
@@ -74,6 +74,8 @@ STATEMENTS = {
     "save_posts": ((EXPERIMENT, "account1", ["p"], [NOW], [1], [1], [1], [NOW]), {"experiment_posts_pkey"}),
     "list_posts": ((EXPERIMENT,), {"experiment_posts_pkey"}),
     "count_units": ((EXPERIMENT,), set()),
+    "count_first_units": ((EXPERIMENT, 10), set()),
+    "count_crossed": ((EXPERIMENT,), set()),
     "lock_stopped": (("account1", EXPERIMENT, None), {"experiments_account_id_id_key"}),
     "template_series": (("account1", 1, NOW, None, "day"), set()),
 }

@@ -72,6 +72,7 @@ BAD = [
     ("performance_metrics", "likes", "-1"),
     ("performance_metrics", "replies", "-1"),
     ("performance_metrics", "viral_score", "101"),
+    ("performance_metrics", "compared_rate", "1.01"),
     ("audience_analysis", "audience_segment", "''"),
     ("audience_analysis", "demographics", "'[]'"),
     ("audience_analysis", "interests", "'1'"),

@@ -159,12 +159,14 @@ def test_small_counts_have_fishers_p_value_beside_the_score_test() -> None:
     assert results.tests["b"].always_valid_p == 1.0
 
 
-def test_a_bandit_is_decided_by_posterior_chances_and_never_by_the_ratio_of_its_units() -> None:
+def test_a_bandit_is_decided_by_intervals_that_lie_apart_and_never_by_the_ratio_of_its_units() -> None:
     plan = Plan(allocation="bandit")
-    results = decided(plan, split((200, 10), (1800, 270)))
+    results = decided(plan, split((400, 20), (3600, 720)))
+    likely = decided(plan, split((500, 50), (500, 70)))
     early = decided(plan, split((50, 2), (50, 20)))
 
-    assert (results.srm_p, results.decision, results.decided_by) == (None, "win", "chance_to_beat")
+    assert (results.srm_p, results.decision, results.decided_by) == (None, "win", "always_valid_interval")
+    assert (likely.chance_to_beat["b"] > 0.95, likely.decision) == (True, "keep_going")
     assert early.decision == "keep_going"
 
 
@@ -178,6 +180,44 @@ def test_what_a_plan_needs_grows_with_variants_clusters_power_and_certainty() ->
     assert needed_units(replace(plan, alpha=0.01), 0.1, (0.5, 0.5), 0) > base
     assert needed_units(replace(plan, method="fixed"), 0.1, (0.5, 0.5), 0) < base
     assert needed_units(plan, 0.1, (0.8, 0.2), 0) > base
+
+
+def test_units_that_turn_out_to_be_clustered_raise_what_a_test_needs_unless_it_is_read_at_a_planned_size() -> None:
+    calm = tuple(tuple(Arm(1000, k) for k in row) for row in ((100, 101, 99, 100, 100), (100, 99, 101, 100, 102)))
+    wild = tuple(tuple(Arm(1000, k) for k in row) for row in ((60, 150, 70, 140, 80), (140, 60, 150, 70, 80)))
+    for plan, grows in ((Plan(baseline_rate=0.1), True), (replace(FIXED, mde=0.1), False)):
+        needed = [decided(plan, replace(split((1, 0), (1, 0)), cells=cells)).size.needed for cells in (calm, wild)]
+
+        assert (needed[1] > 2 * needed[0]) == grows
+        assert needed[1] >= needed[0]
+
+
+def test_a_test_that_ended_undecided_says_so() -> None:
+    results = decided(Plan(), split((500, 50), (500, 52), ended=True))
+
+    assert results.decision == "keep_going"
+    assert results.reason.startswith("It ended without a verdict (p 1, valid at any look); 1,000 of about ")
+
+
+def test_what_does_not_count_is_said_with_its_number() -> None:
+    found = split((100, 10), (100, 10), mismatched=50, crossed=7, misdated=3, unexposed=2, beyond=1_200)
+    ads = replace(found, mismatched=None)
+
+    assert analyze(Plan(), found).warnings == (
+        "units told with more than one variant, and counted for each: 7",
+        "units dated before the start or after now: 3",
+        "units engaged without an impression, and not counted: 2",
+        "units beyond the planned size, at which a fixed test is read, and not counted: 1,200",
+        "25.0% of the units were told with another variant than /assign gives them",
+    )
+    assert not any("/assign" in warning for warning in analyze(Plan(), ads).warnings)
+
+
+def test_several_winners_are_not_told_apart() -> None:
+    results = decided(Plan(), split((2000, 200), (2000, 390), (2000, 400)))
+
+    assert results.winner == "c"
+    assert results.reason.endswith("b beats it too; which is best is open.")
 
 
 def test_the_days_left_follow_from_the_pace() -> None:
@@ -250,6 +290,13 @@ def test_a_switchback_decides_nothing_before_its_last_slot_is_over() -> None:
     assert results.reason.startswith("A switchback is read once, when its last slot is over (2026-03-")
 
 
+def test_a_switchback_that_was_stopped_early_says_that_nothing_can_be_read() -> None:
+    results = decide_posts(Plan(design="switchback"), replace(alternation(12, 1.0, over=False), ended=True))
+
+    assert results.decision == "keep_going"
+    assert results.reason.startswith("It ended before its last slot was over, so nothing can be read; ")
+
+
 def test_a_switchback_that_never_started_or_has_no_posts_says_so() -> None:
     found = alternation(12, 1.0)
     draft = decide_posts(Plan(design="switchback"), replace(found, slots=(), posts=(), over=False))
@@ -266,9 +313,9 @@ def test_posts_in_no_slot_and_posts_nobody_saw_are_left_out_and_counted() -> Non
     results = decide_posts(Plan(), replace(found, posts=(washed, unseen, *found.posts[2:])))
 
     assert results.warnings == (
-        "1 posts lie in a washout or outside the schedule and do not count",
-        "1 posts have no impressions and do not count",
-        "1 blocks lack a post of some variant and do not count",
+        "posts in a washout or outside the schedule, not counted: 1",
+        "posts without impressions, not counted: 1",
+        "blocks without a post of every variant, not counted: 1",
     )
     assert sum(variant.posts for variant in results.variants) == 22
 
@@ -301,6 +348,17 @@ def test_a_block_that_does_not_fit_into_its_hours_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^slots: a block takes 630 minutes"):
         check(new(design="switchback", slots=slots))
     check(new(design="switchback", slots=replace(slots, to_hour=20)))
+
+
+def test_a_switchback_with_too_few_blocks_for_its_alpha_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^slots: with 6 blocks no order"):
+        check(new(design="switchback", alpha=0.01, slots=SlotPlan(blocks=6)))
+    check(new(design="switchback", alpha=0.05, slots=SlotPlan(blocks=6)))
+
+
+def test_a_switchback_cannot_be_read_at_any_look() -> None:
+    with pytest.raises(ValueError, match=r"^method: a switchback is read once"):
+        check(new(design="switchback", method="sequential"))
 
 
 def test_shares_that_nobody_names_are_equal_and_thirds_sum_to_one() -> None:
