@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, Callable[[np.random.Generator, float], list[Figure]]] = {
     "Winner's curse": intervals.winners_curse,
     "Bandit": bandit.regret,
     "Switchback": switchback.false_positives,
+    "False positives of bandits": bandit.false_positives,
 }
 HEADER = """# What the simulations found
 
