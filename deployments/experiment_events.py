@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -75,23 +76,18 @@ def _as_told(
     places = {variant.name: place for place, variant in enumerate(experiment.variants)}
     shares = [variant.weight for variant in experiment.variants]
     kept = _places(len(events), errors)
-    known = [(index, event) for index, event in zip(kept, events, strict=True) if event.variant in places]
+    # Names were normalized when the experiment was created.
+    told_with = [places.get(unicodedata.normalize("NFC", event.variant).strip()) for event in events]
+    assigned = assign_all(str(experiment.id), [event.unit for event in events], shares).tolist()
+    told = [
+        ToldEvent(event.event_id, place, event.type == "engagement", event.unit, event.at or now, place != expected)
+        for event, place, expected in zip(events, told_with, assigned, strict=True)
+        if place is not None
+    ]
     unknown = [
         Rejected(index, "variant: the experiment has no such variant")
-        for index, event in zip(kept, events, strict=True)
-        if event.variant not in places
-    ]
-    assigned = assign_all(str(experiment.id), [event.unit for _, event in known], shares).tolist()
-    told = [
-        ToldEvent(
-            event.event_id,
-            places[event.variant],
-            event.type == "engagement",
-            event.unit,
-            event.at or now,
-            places[event.variant] != expected,
-        )
-        for (_, event), expected in zip(known, assigned, strict=True)
+        for index, place in zip(kept, told_with, strict=True)
+        if place is None
     ]
     return told, unknown
 

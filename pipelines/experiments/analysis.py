@@ -20,7 +20,9 @@ from pipelines.experiments.records import Plan
 from pipelines.experiments.results import Lift, Overdispersion, Results, Size, Tests, VariantResult
 from pipelines.experiments.sequential import (
     TUNED_TO,
-    always_valid_difference,
+    adaptive_lift,
+    adaptive_p,
+    always_valid_lift,
     always_valid_rate,
     always_valid_score_test,
 )
@@ -40,8 +42,8 @@ Pair = tuple[Arm, Arm]
 MIN_ENGAGED = 10
 MISMATCH_SHARE = 0.01
 BANDIT_NOTE = (
-    "units were moved to the better variants while the test ran: p-values and intervals of the plain counts do not "
-    "hold their level, posterior chances do, and the sample ratio cannot be checked against one set of weights"
+    "units were moved to the better variants while the test ran: p-values and intervals for one look do not hold their "
+    "level, the always-valid ones and posterior chances do; no sample ratio can be checked against one set of weights"
 )
 
 
@@ -158,8 +160,9 @@ def _tests(plan: Plan, pairs: Sequence[Pair], guarded: Sequence[Pair], tuned: Se
     plain = [score_test(*pair) for pair in pairs]
     exact = [fisher_test(*pair) if needs_exact(pair) else None for pair in pairs]
     once = [fisher_test(*pair) if needs_exact(pair) else score_test(*pair) for pair in guarded]
-    always = [always_valid_score_test(*pair, plan.alpha, tune) for pair, tune in zip(pairs, tuned, strict=True)]
-    anytime = [always_valid_score_test(*pair, plan.alpha, tune) for pair, tune in zip(guarded, tuned, strict=True)]
+    any_look = adaptive_p if plan.allocation == "bandit" else always_valid_score_test
+    always = [any_look(*pair, plan.alpha, tune) for pair, tune in zip(pairs, tuned, strict=True)]
+    anytime = [any_look(*pair, plan.alpha, tune) for pair, tune in zip(guarded, tuned, strict=True)]
     columns = zip(plain, exact, always, once, anytime, adjust(once), adjust(anytime), strict=True)
     return [
         Tests(
@@ -179,9 +182,7 @@ def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) ->
     control, variant = pair
     if not control.n or not variant.n:
         return Lift()
-    found = (
-        None if needs_exact(guarded) else always_valid_difference(*guarded, plan.alpha / n_others, tuned, relative=True)
-    )
+    at_any_look = adaptive_lift if plan.allocation == "bandit" else always_valid_lift
     # Of a handful of engaged units the prior would say more than they do.
     shrunk = (
         None
@@ -193,7 +194,7 @@ def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) ->
         absolute_interval=newcombe(control, variant, plan.alpha),
         relative=(variant.mean - control.mean) / control.mean if control.mean else None,
         relative_interval=log_relative(control, variant, plan.alpha),
-        always_valid_interval=(found.low, found.high) if found else None,
+        always_valid_interval=at_any_look(*guarded, plan.alpha / n_others, tuned),
         shrunk=shrunk.estimate if shrunk else None,
         shrunk_interval=(shrunk.low, shrunk.high) if shrunk else None,
     )

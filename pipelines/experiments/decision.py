@@ -43,8 +43,6 @@ def decide(plan: Plan, results: Results) -> Results:
 def _verdict(plan: Plan, results: Results, name: str) -> Verdict:
     """What the figure that the plan decides by says of one variant."""
     test, lift, size = results.tests[name], results.lift[name], results.size
-    if plan.allocation == "bandit":
-        return _apart(results, name)
     if plan.method == "fixed":
         if size is None or size.needed is None or size.units < size.needed:
             return "keep_going"
@@ -61,17 +59,6 @@ def called(plan: Plan, p_value: float | None, lift: float | None) -> Verdict | N
     return "win" if lift > 0 else "lose"
 
 
-def _apart(results: Results, name: str) -> Verdict:
-    """Of a bandit: a variant wins or loses once the sequences of its own rate and of control's lie apart."""
-    interval = {variant.name: variant.always_valid_interval for variant in results.variants}
-    mine, control = interval[name], interval[results.control]
-    if mine is None or control is None:
-        return "keep_going"
-    if mine[0] > control[1]:
-        return "win"
-    return "lose" if mine[1] < control[0] else "keep_going"
-
-
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the decision on all variants: one that wins is enough; all must lose, or be hopeless, for the others."""
     if "win" in verdicts:
@@ -82,8 +69,6 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _figure(plan: Plan, results: Results, decision: Verdict) -> str:
-    if plan.allocation == "bandit":
-        return "always_valid_interval"
     if plan.method == "fixed":
         enough = results.size and results.size.needed is not None and results.size.units >= results.size.needed
         return "adjusted_p_value" if enough else "size"
@@ -93,9 +78,7 @@ def _figure(plan: Plan, results: Results, decision: Verdict) -> str:
 def _reason(plan: Plan, results: Results, decision: Verdict, best: str) -> str:
     test, lift = results.tests[best], results.lift[best]
     figure = _figure(plan, results, decision)
-    if plan.allocation == "bandit":
-        said = f"intervals of the rates that hold at any look; chance to beat {results.chance_to_beat[best]:.1%}"
-    elif figure == "adjusted_p_value":
+    if figure == "adjusted_p_value":
         said = f"p {test.adjusted_p_value:.3g}"
     else:
         said = f"p {test.adjusted_always_valid_p:.3g}, valid at any look"

@@ -9,6 +9,7 @@ narrowest: the planned total. They hold in the limit of many units, so small sam
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.significance import Difference, difference, needs_exact, pooled_z
@@ -59,6 +60,20 @@ def always_valid_difference(
     return Difference(estimate, error, None, p_value, estimate - width, estimate + width)
 
 
+def always_valid_lift(
+    control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO
+) -> tuple[float, float] | None:
+    """The confidence sequence of the relative lift of two rates, above -1: eq. 9 on the logarithm of their ratio.
+
+    The logarithm's variance is that of Katz et al. (1978), as in `intervals.log_relative`; near no difference it says
+    what `always_valid_score_test` does. None under five expected units engaged or not, nobody or all engaged in an arm.
+    """
+    if needs_exact([control, variant]) or not _varies(control, variant):
+        return None
+    error = math.sqrt(sum(_log_variance(arm) / arm.n for arm in (control, variant)))
+    return _around(control, variant, half_width(error, control.n + variant.n, alpha, tuned_to))
+
+
 def always_valid_rate(arm: Arm, alpha: float, tuned_to: float = TUNED_TO) -> tuple[float, float] | None:
     """The confidence sequence of one rate, inside [0, 1], by the arm's own units (eq. 9 with their variance).
 
@@ -80,6 +95,59 @@ def always_valid_score_test(control: Arm, variant: Arm, alpha: float, tuned_to: 
     if needs_exact([control, variant]):
         return 1.0
     return always_valid_p(pooled_z(control, variant), control.n + variant.n, alpha, tuned_to)
+
+
+def adaptive_p(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> float:
+    """The p-value of two rates at any look however the units came to the arms, also by a bandit, in [0, 1].
+
+    Each arm has a mixture martingale of its own (eq. 155) for every rate that it might have; units go to one arm at a
+    time, so the product of both is one too, and the p-value is its inverse at the common rate that it speaks against
+    least: exp(-d^2 / (2 V)) sqrt((1 + x_1) (1 + x_2)) with V the sum of s_i^2 (1 + x_i) / x_i, s_i the standard errors,
+    x_i = n_i rho^2 and rho tuned to half of `tuned_to` an arm. Kaufmann and Koolen (2021), JMLR 22(246), have such
+    products for bandits. 1 as long as `needs_exact`.
+    """
+    if needs_exact([control, variant]):
+        return 1.0
+    found = difference(control, variant, relative=False)
+    if found is None:
+        return 1.0
+    penalty, spread = _adaptive(control, variant, lambda arm: arm.variance, alpha, tuned_to)
+    return math.exp(min(0.0, penalty - found[0] ** 2 / (2 * spread)))
+
+
+def adaptive_lift(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> tuple[float, float] | None:
+    """The confidence sequence of the relative lift that goes with `adaptive_p`; as `always_valid_lift` otherwise."""
+    if needs_exact([control, variant]) or not _varies(control, variant):
+        return None
+    penalty, spread = _adaptive(control, variant, _log_variance, alpha, tuned_to)
+    return _around(control, variant, math.sqrt(2 * spread * (penalty - math.log(alpha))))
+
+
+def _around(control: Arm, variant: Arm, width: float) -> tuple[float, float]:
+    ratio = variant.mean / control.mean
+    # Beyond that the upper end says nothing, and would not fit into a float.
+    return ratio * math.exp(-width) - 1, ratio * math.exp(min(width, 100.0)) - 1
+
+
+def _varies(control: Arm, variant: Arm) -> bool:
+    return all(0 < arm.mean < 1 for arm in (control, variant))
+
+
+def _log_variance(arm: Arm) -> float:
+    """The variance of the logarithm of one unit's share of the rate: (1 - p) / p."""
+    return (1 - arm.mean) / arm.mean
+
+
+def _adaptive(
+    control: Arm, variant: Arm, variance: Callable[[Arm], float], alpha: float, tuned_to: float
+) -> tuple[float, float]:
+    """Return log sqrt((1 + x_1) (1 + x_2)) and V of `adaptive_p`, from the variance of one unit of each arm."""
+    penalty = spread = 0.0
+    for arm in (control, variant):
+        x = arm.n * _rho_squared(alpha, tuned_to / 2)
+        penalty += math.log1p(x) / 2
+        spread += variance(arm) / arm.n * (1 + x) / x
+    return penalty, spread
 
 
 def _rho_squared(alpha: float, tuned_to: float) -> float:

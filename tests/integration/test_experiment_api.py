@@ -429,8 +429,8 @@ async def test_a_bandit_moves_its_units_and_says_what_that_costs(client: httpx.A
 
     assert [variant["weight"] for variant in moved.json()["variants"]] == pytest.approx([0.1, 0.9], abs=0.01)
     assert met.json()["variant"] == "control"
-    assert (found["srm_p"], found["decision"], found["decided_by"]) == (None, "win", "always_valid_interval")
-    assert "p-values and intervals of the plain counts do not hold their level" in found["warnings"][-1]
+    assert (found["srm_p"], found["decision"], found["decided_by"]) == (None, "win", "adjusted_always_valid_p")
+    assert "p-values and intervals for one look do not hold their level" in found["warnings"][-1]
     assert (await client.post(f"/ab-test/{(await created(client))['id']}/reallocate")).status_code == 409
 
 

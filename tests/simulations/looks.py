@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.special import ndtr
 
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.power import sample_size, sequential_sample_size
-from pipelines.experiments.sequential import TUNED_TO, always_valid_difference, always_valid_score_test, boundary
+from pipelines.experiments.sequential import (
+    TUNED_TO,
+    always_valid_difference,
+    always_valid_lift,
+    always_valid_score_test,
+    boundary,
+)
 from pipelines.experiments.significance import holm, pooled_z, score_test
 from tests.simulations.figures import Figure, agree, mean
 
@@ -71,9 +79,16 @@ def sequences(rng: np.random.Generator, scale: float) -> list[Figure]:
         found = [always_valid_difference(Arm(4000, x), Arm(4000, y), ALPHA, PLAN, relative=False) for x, y in rows]
         agree(width[:, 3], [(one.high - one.low) / 2 for one in found if one is not None])
         held = (np.abs(rates[1] - rates[0] - true) <= width).all(1)
-        figures.append(
-            mean(f"true lift {lift:.0%}: sequence holds the difference at all 20 looks", held, 0.94, None, 0.01)
-        )
+        logs = np.log(rates[1] / rates[0])
+        log_width = np.sqrt(sum((1 - rate) / rate for rate in rates) / UNITS) * bounds()
+        rows = zip(one[:ROWS, 3], other[:ROWS, 3], strict=True)
+        ends = [always_valid_lift(Arm(4000, x), Arm(4000, y), ALPHA, PLAN) for x, y in rows]
+        agree(log_width[:, 3], [math.log((1 + end[1]) / (1 + end[0])) / 2 for end in ends if end is not None])
+        log_held = (np.abs(logs - np.log1p(lift)) <= log_width).all(1)
+        figures += [
+            mean(f"true lift {lift:.0%}: sequence holds the difference at all 20 looks", held, 0.94, None, 0.01),
+            mean(f"true lift {lift:.0%}: sequence holds the relative lift at all 20 looks", log_held, 0.94, None, 0.01),
+        ]
     return figures
 
 

@@ -159,13 +159,14 @@ def test_small_counts_have_fishers_p_value_beside_the_score_test() -> None:
     assert results.tests["b"].always_valid_p == 1.0
 
 
-def test_a_bandit_is_decided_by_intervals_that_lie_apart_and_never_by_the_ratio_of_its_units() -> None:
+def test_a_bandit_is_decided_by_what_holds_at_any_look_and_never_by_the_ratio_of_its_units() -> None:
     plan = Plan(allocation="bandit")
     results = decided(plan, split((400, 20), (3600, 720)))
     likely = decided(plan, split((500, 50), (500, 70)))
     early = decided(plan, split((50, 2), (50, 20)))
 
-    assert (results.srm_p, results.decision, results.decided_by) == (None, "win", "always_valid_interval")
+    assert (results.srm_p, results.decision, results.decided_by) == (None, "win", "adjusted_always_valid_p")
+    assert results.lift["b"].always_valid_interval[0] > 0
     assert (likely.chance_to_beat["b"] > 0.95, likely.decision) == (True, "keep_going")
     assert early.decision == "keep_going"
 

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from scipy.special import lambertw
 
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.sequential import (
+    TUNED_TO,
+    adaptive_lift,
+    adaptive_p,
     always_valid_difference,
+    always_valid_lift,
     always_valid_p,
+    always_valid_rate,
     always_valid_score_test,
     boundary,
     half_width,
@@ -127,3 +133,72 @@ def test_twenty_looks_at_equal_arms_err_no_more_often_than_alpha_where_a_plain_t
         always_valid += any(always_valid_score_test(*pair, 0.05, 10_000) <= 0.05 for pair in arms)
     assert plain / 2000 > 0.2
     assert always_valid / 2000 <= 0.05
+
+
+LIVELY = st.builds(lambda n, share: Arm(n, round(n * share)), st.integers(200, 10**6), st.floats(0.05, 0.95))
+
+
+@given(LIVELY, LIVELY, ALPHAS)
+@settings(deadline=None)
+def test_the_p_value_of_a_bandit_is_that_of_the_common_rate_that_both_martingales_speak_against_least(a, b, alpha):
+    """Against a numeric search over all rates, each arm with the mixture martingale of its own mean (eq. 155)."""
+
+    def evidence(rate: float) -> float:
+        logs = []
+        for arm in (a, b):
+            error = math.sqrt(arm.variance / arm.n)
+            # The p-value of one arm is the inverse of its martingale; as a log it does not underflow.
+            x = arm.n / (TUNED_TO / 2) * (-2 * math.log(alpha) + math.log1p(-2 * math.log(alpha)))
+            logs.append(((arm.mean - rate) / error) ** 2 * x / (2 * (x + 1)) - math.log1p(x) / 2)
+        return sum(logs)
+
+    low, high = sorted((a.mean, b.mean))
+    least = min(
+        evidence(low), evidence(high), minimize_scalar(evidence, bounds=(low, high + 1e-9), method="bounded").fun
+    )
+    assert adaptive_p(a, b, alpha) == pytest.approx(math.exp(min(0.0, -least)), rel=1e-3, abs=1e-12)
+
+
+@given(LIVELY, LIVELY, ALPHAS)
+@settings(deadline=None)
+def test_swapping_the_arms_of_a_bandit_changes_nothing_and_no_difference_is_no_evidence(a, b, alpha):
+    assert adaptive_p(a, b, alpha) == pytest.approx(adaptive_p(b, a, alpha))
+    assert adaptive_p(a, a, alpha) == 1
+
+
+def test_a_bandit_claims_nothing_of_few_units_and_has_no_interval_then():
+    few = (Arm(1000, 0), Arm(1000, 9))
+
+    assert adaptive_p(*few, 0.05) == 1
+    assert adaptive_lift(*few, 0.05) is always_valid_lift(*few, 0.05) is None
+    assert adaptive_p(Arm(0, 0), Arm(0, 0), 0.05) == 1
+
+
+def test_what_moving_units_costs_is_a_wider_interval():
+    pair = Arm(5000, 500), Arm(5000, 600)
+    fixed, moved = always_valid_lift(*pair, 0.05), adaptive_lift(*pair, 0.05)
+
+    assert moved[0] < fixed[0] < 0.2 < fixed[1] < moved[1]
+    assert math.sqrt((1 + moved[0]) * (1 + moved[1])) == pytest.approx(1.2)
+    assert adaptive_p(*pair, 0.05) > always_valid_score_test(*pair, 0.05)
+
+
+@given(LIVELY, LIVELY, ALPHAS)
+@settings(deadline=None)
+def test_the_sequence_of_the_lift_stays_above_minus_one_and_mirrors_when_the_arms_are_swapped(a, b, alpha):
+    assume(always_valid_lift(a, b, alpha) is not None)
+    for sequence in (always_valid_lift, adaptive_lift):
+        low, high = sequence(a, b, alpha)
+        back = sequence(b, a, alpha)
+
+        assert -1 <= low <= b.mean / a.mean - 1 <= high
+        assert 1 / (1 + back[1]) - 1 == pytest.approx(low, abs=1e-9)
+
+
+def test_a_rate_has_a_sequence_that_narrows_and_stays_within_zero_and_one():
+    widths = [high - low for low, high in (always_valid_rate(Arm(n, n // 10), 0.05) for n in (100, 1000, 10_000))]
+
+    assert widths == sorted(widths, reverse=True)
+    assert always_valid_rate(Arm(100, 4), 0.05) is None
+    assert always_valid_rate(Arm(0, 0), 0.05) is None
+    assert always_valid_rate(Arm(60, 54), 0.001)[1] == 1.0
