@@ -8,17 +8,33 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
+from deployments.auth import Gate
+from deployments.ingress import create_api
+from deployments.library import Library
 from store.cache import Cache
 from store.embedded import EmbeddedPostgres, EmbeddedRedis
 from store.migrate import migrate
 from store.postgres import AnalyzedQuery, Store
 
 Answer = Callable[..., AnalyzedQuery]
+KEYS = {"default": "d" * 20, "acme": "a" * 20}
+
+
+@dataclass
+class Front:
+    """Routes without a cluster: the store and the library, no models."""
+
+    answers: Any
+    not_ready: tuple[()] = ()
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +138,33 @@ def answer() -> Answer:
         return AnalyzedQuery(**(usual | fields))
 
     return make
+
+
+@pytest.fixture
+def library(store: Store) -> Library:
+    return Library(store)
+
+
+@pytest.fixture
+def gate(store: Store, library: Library) -> Gate:
+    gate = Gate(create_api(Front(SimpleNamespace(library=library, store=store))), KEYS, lambda *_: None)
+    gate.max_requests = 64
+    return gate
+
+
+@pytest.fixture
+async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
+    async with caller(gate, "default") as client:
+        yield client
+
+
+def caller(gate: Gate, account: str) -> httpx.AsyncClient:
+    """A client with the key of an account."""
+    transport = httpx.ASGITransport(gate)
+    return httpx.AsyncClient(transport=transport, base_url="http://test", headers={"x-api-key": KEYS[account]})
+
+
+def fields(response: httpx.Response) -> list[str]:
+    """The fields that a problem names."""
+    assert response.headers["content-type"] == "application/problem+json"
+    return [error["field"] for error in response.json()["errors"]]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -17,41 +15,14 @@ from scipy.stats import chi2_contingency
 
 from deployments.auth import Gate
 from deployments.experiment_schemas import EXAMPLE_EXPERIMENT
-from deployments.ingress import create_api
-from deployments.library import Library
 from deployments.template_routes import EXAMPLE_TEMPLATE
 from pipelines.experiments.assignment import assign
 from store.embedded import EmbeddedPostgres
 from store.postgres import Store
 from store.templates import Reading
+from tests.integration.conftest import caller, fields
 
-KEYS = {"default": "d" * 20, "acme": "a" * 20}
 TWO = {"name": "hooks", "variants": [{"name": "control"}, {"name": "b"}]}
-
-
-@dataclass
-class Front:
-    answers: Any
-    not_ready: tuple[()] = ()
-
-
-@pytest.fixture
-def gate(store: Store) -> Gate:
-    answers = SimpleNamespace(library=Library(store), store=store)
-    gate = Gate(create_api(Front(answers)), KEYS, lambda *_: None)
-    gate.max_requests = 64
-    return gate
-
-
-@pytest.fixture
-async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
-    async with caller(gate, "default") as client:
-        yield client
-
-
-def caller(gate: Gate, account: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(gate)
-    return httpx.AsyncClient(transport=transport, base_url="http://test", headers={"x-api-key": KEYS[account]})
 
 
 async def created(client: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
@@ -83,11 +54,6 @@ def counts(variant: str, exposed: int, engaged: int) -> list[dict[str, Any]]:
     units = [f"{variant}-{number}" for number in range(exposed)]
     seen = [event(f"{unit}-seen", unit, variant) for unit in units]
     return seen + [event(f"{unit}-liked", unit, variant, "engagement") for unit in units[:engaged]]
-
-
-def fields(response: httpx.Response) -> list[str]:
-    assert response.headers["content-type"] == "application/problem+json"
-    return [error["field"] for error in response.json()["errors"]]
 
 
 @pytest.mark.parametrize(

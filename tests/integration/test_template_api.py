@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -15,59 +13,24 @@ import pytest
 from scipy.stats import binomtest
 
 from deployments.auth import Gate
-from deployments.ingress import create_api
 from deployments.library import Library
 from deployments.template_routes import EXAMPLE_TEMPLATE
 from pipelines.templates import load_templates
 from store.embedded import EmbeddedPostgres
 from store.postgres import Store
 from store.templates import Reading
+from tests.integration.conftest import caller, fields
 
-KEYS = {"default": "d" * 20, "acme": "a" * 20}
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 READING = Reading(
     account_id="default", post_id="1", impressions=1000, engagements=50, retweets=10, likes=40, captured_at=START
 )
 
 
-@dataclass
-class Front:
-    answers: Any
-    not_ready: tuple[()] = ()
-
-
-@pytest.fixture
-def library(store: Store) -> Library:
-    return Library(store)
-
-
-@pytest.fixture
-def gate(library: Library) -> Gate:
-    gate = Gate(create_api(Front(SimpleNamespace(library=library))), KEYS, lambda *_: None)
-    gate.max_requests = 64
-    return gate
-
-
-@pytest.fixture
-async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
-    async with caller(gate, "default") as client:
-        yield client
-
-
-def caller(gate: Gate, account: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(gate)
-    return httpx.AsyncClient(transport=transport, base_url="http://test", headers={"x-api-key": KEYS[account]})
-
-
 async def created(client: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
     response = await client.post("/templates", json=EXAMPLE_TEMPLATE | fields)
     assert response.status_code == 201, response.text
     return response.json()
-
-
-def fields(response: httpx.Response) -> list[str]:
-    assert response.headers["content-type"] == "application/problem+json"
-    return [error["field"] for error in response.json()["errors"]]
 
 
 @pytest.mark.parametrize(
