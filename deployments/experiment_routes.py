@@ -26,6 +26,7 @@ from deployments.experiment_schemas import (
 from deployments.experiments import (
     ExperimentId,
     conclusion_of,
+    days_of,
     describe,
     experiment_number,
     find_experiment,
@@ -174,6 +175,7 @@ def _add_reads(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
                 state=experiment.state,
                 version=experiment.version,
                 design="split" if split else "switchback",
+                days=days_of(experiment, counts),
                 **vars(results),
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -143,14 +143,25 @@ class Accepted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DayResult:
+    """Units of a variant that were first exposed on a day (UTC), and how many of them engaged, then or later."""
+
+    day: date
+    variant: str
+    impressions: int
+    engagements: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExperimentResults(Results):
-    """What an experiment says, and which one it is."""
+    """What an experiment says, and which one it is; `days` of a split in order of time."""
 
     id: UUID
     name: str
     state: State
     version: int
     design: Design
+    days: tuple[DayResult, ...]
 
 
 EXAMPLE_EXPERIMENT = {

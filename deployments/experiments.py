@@ -13,7 +13,7 @@ import orjson
 from fastapi import Path, Request
 from pydantic import TypeAdapter
 
-from deployments.experiment_schemas import PLAN, Experiment, TimeSlot
+from deployments.experiment_schemas import PLAN, DayResult, Experiment, TimeSlot
 from deployments.problems import Problem
 from deployments.routes import account_of, stored
 from pipelines.experiments.analysis import Split, analyze, needed_units
@@ -171,6 +171,20 @@ def read_at(experiment: StoredExperiment) -> int | None:
         return None
     shares = [variant.weight for variant in experiment.variants]
     return needed_units(plan, plan.baseline_rate, shares, control_of(plan, experiment.variants))
+
+
+def days_of(experiment: StoredExperiment, counts: Counts) -> tuple[DayResult, ...]:
+    """The units of each variant by day, in order of time."""
+    days = [
+        DayResult(
+            day=count.day,
+            variant=experiment.variants[count.variant].name,
+            impressions=count.exposed,
+            engagements=count.engaged,
+        )
+        for count in counts.days
+    ]
+    return tuple(sorted(days, key=lambda one: one.day))
 
 
 def conclusion_of(
