@@ -186,7 +186,7 @@ EXAMPLE_POSTS = {
     ]
 }
 NEW_BODY = JsonBody(NewExperiment, EXAMPLE_EXPERIMENT)
-CHANGE_BODY = JsonBody(Change, {"version": 1}, required=False)
+CHANGE_BODY = JsonBody(Change, {}, required=False)
 EVENT_BODY = JsonBody(EventBatch, EXAMPLE_EVENTS, items="events", may_be_empty=True)
 POST_BODY = JsonBody(PostBatch, EXAMPLE_POSTS, items="posts")
 EXPERIMENT_BODIES = (NEW_BODY, CHANGE_BODY, EVENT_BODY, POST_BODY)

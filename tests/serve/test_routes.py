@@ -109,6 +109,26 @@ def test_the_service_is_alive_and_ready_without_a_key(cluster: Cluster):
         assert client.get("/readyz").json() == {"ready": True, "waiting_for": []}
 
 
+# What an experiment must be for each call of the document.
+AB_TESTS = {
+    "start": {"start": False},
+    "stop": {},
+    "conclude": {},
+    "reallocate": {"allocation": "bandit"},
+    "events": {},
+    "posts": {"design": "switchback"},
+}
+
+
+def experiment_for(client: httpx.Client, call: str) -> str:
+    """The id of a new experiment that takes the call."""
+    two = {"name": call, "variants": [{"name": "statement"}, {"name": "question"}]}
+    identity = client.post("/ab-test/create", json=two | AB_TESTS[call]).json()["id"]
+    if call == "conclude":
+        client.post(f"/ab-test/{identity}/stop")
+    return identity
+
+
 def test_the_examples_of_the_openapi_document_run_and_match_it(cluster: Cluster):
     with cluster.client() as client:
         document = client.get("/openapi.json").json()
@@ -122,9 +142,14 @@ def test_the_examples_of_the_openapi_document_run_and_match_it(cluster: Cluster)
             "/compare",
             "/templates",
         } <= posts.keys()
+        assert {path for path in posts if "{" in path} == {f"/ab-test/{{experiment_id}}/{call}" for call in AB_TESTS}
         for path, operation in posts.items():
             content = operation["requestBody"]["content"]["application/json"]
-            response = client.post(path, json=content["example"])
+            call = path.rpartition("/")[2]
+            response = client.post(
+                path.replace("{experiment_id}", experiment_for(client, call)) if "{" in path else path,
+                json=content["example"],
+            )
             (status,) = (status for status in operation["responses"] if status.startswith("2"))
             assert response.status_code == int(status), (path, response.text)
             schema = operation["responses"][status]["content"]["application/json"]["schema"]
@@ -173,7 +198,8 @@ def test_what_the_readme_tells_to_post_is_answered_whole(cluster: Cluster):
                 sent = sent.replace("'$SEEN'", seen)
             headers = {"content-type": "application/json"}
             response = client.post(path.replace("$ID", experiment), content=sent, headers=headers)
-            experiment = response.json().get("id", experiment)
+            if path == "/ab-test/create":
+                experiment = response.json()["id"]
             assert not response.json().get("rejected"), response.text
             assert response.is_success, (path, response.text)
             assert response.json().get("degraded", []) == []

@@ -172,3 +172,13 @@ def test_only_a_server_of_ones_own_may_be_asked_without_a_key(
     assert read_settings().key_of(own) is None
     with pytest.raises(ConfigError, match=variable):
         read_settings().key_of(RemoteLanguageModel(provider=provider, model="a-model"))
+
+
+def test_every_deployment_at_its_most_replicas_still_fits_into_two_cpus() -> None:
+    """Else a replica that grew while the ingress was down takes its place, and nobody is served until it goes."""
+    asked = 0.0
+    for deployment in application(TREE)["deployments"]:
+        scaling = deployment.get("autoscaling_config", {"max_replicas": deployment.get("num_replicas")})
+        asked += scaling["max_replicas"] * deployment["ray_actor_options"]["num_cpus"]
+
+    assert round(asked, 6) <= 2
