@@ -25,6 +25,7 @@ from deployments.experiment_schemas import (
 )
 from deployments.experiments import (
     ExperimentId,
+    check_size,
     conclusion_of,
     days_of,
     describe,
@@ -47,9 +48,6 @@ from pipelines.experiments.switchback import slot_at
 from store.errors import RowRefused
 from store.experiments import Counts, ExperimentTable, StoredExperiment
 
-# From so many events on the hashing of their units leaves the loop to others.
-EVENTS_INLINE = 500
-
 
 def add_experiment_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
     """Add the routes under /ab-test; another account's experiment is an unknown one."""
@@ -66,6 +64,7 @@ def _add_creation(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
         new = await NEW_BODY.read(request)
         try:
             check(new)
+            check_size(new)
         except ValueError as error:
             field, _, message = str(error).partition(": ")
             raise refused(field, message) from error

@@ -81,6 +81,21 @@ def plan_of(new: NewExperiment) -> Plan:
     )
 
 
+def check_size(new: NewExperiment) -> None:
+    """Refuse a plan that nobody can carry out.
+
+    Raises:
+        ValueError: mde, a colon, and why.
+    """
+    if new.design == "split" and new.baseline_rate is not None:
+        plan, shares = plan_of(new), weights(new.variants)
+        for method in (plan.method, None):
+            try:
+                needed_units(replace(plan, method=method), new.baseline_rate, shares, 0)
+            except ValueError as error:
+                raise ValueError(f"mde: {error}; it would take more than 10^12 units") from error
+
+
 def variants_of(new: NewExperiment) -> tuple[Variant, ...]:
     """The variants of a new experiment, each with its share."""
     return tuple(

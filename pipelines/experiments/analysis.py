@@ -86,6 +86,9 @@ def needed_units(plan: Plan, rate: float, split_weights: Sequence[float], contro
     Raises:
         ValueError: the lift cannot be seen at all: a rate of 1 or more, or more than 10^12 units.
     """
+    if plan.allocation == "bandit":
+        # Where its units will go nobody knows.
+        split_weights = (1 / len(split_weights),) * len(split_weights)
     pairs = _pair_units(plan, rate, split_weights, control)
     return math.ceil(max(units / (split_weights[control] + split_weights[place]) for place, units in pairs.items()))
 
@@ -128,7 +131,7 @@ def _pair_units(plan: Plan, rate: float, weights: Sequence[float], control: int)
     needed: dict[int, float] = {}
     for place, weight in enumerate(weights):
         if place != control:
-            ratio = weight / weights[control] if weights[control] else 1.0
+            ratio = weight / weights[control]
             units = count(rate, plan.mde, plan.alpha, plan.power, comparisons=len(weights) - 1, ratio=ratio)
             needed[place] = units * (1 + ratio) * plan.design_effect
     return needed

@@ -84,7 +84,7 @@ class Plan:
     method: Method | None = None
     allocation: Allocation = "equal"
     correction: Correction = "holm"
-    alpha: Annotated[float, Ge(0.0001), Le(0.5)] = 0.05
+    alpha: Annotated[float, Ge(0.0001), Le(0.4)] = 0.05
     power: Annotated[float, Ge(0.5), Le(0.9999)] = 0.8
     mde: Annotated[float, Ge(0.001), Le(10)] = 0.1
     baseline_rate: Share | None = None

@@ -40,6 +40,8 @@ from tests.integration.experiment_calls import TWO, counts, created, event, resu
         ({"power": 1.0}, "power"),
         ({"mde": 0.0}, "mde"),
         ({"mde": 3.0, "baseline_rate": 0.3}, "mde"),
+        ({"mde": 0.001, "baseline_rate": 1e-9}, "mde"),
+        ({"alpha": 0.5}, "alpha"),
         ({"design": "multivariate"}, "design"),
         ({"channel": "organic"}, "design"),
         ({"method": "fixed"}, "baseline_rate"),

@@ -205,6 +205,15 @@ async def test_the_control_is_the_variant_that_was_named(client: httpx.AsyncClie
     assert found["winner"] == "control"
 
 
+async def test_a_bandit_that_sends_nobody_to_two_of_its_variants_still_answers(client: httpx.AsyncClient) -> None:
+    variants = [{"name": "a", "weight": 1.0}, {"name": "b", "weight": 0.0}, {"name": "c", "weight": 0.0}]
+    experiment = await created(client, variants=variants, control="b", allocation="bandit", baseline_rate=0.1)
+    await told(client, experiment, *counts("a", 200, 20))
+
+    assert experiment["units_needed"] > 1000
+    assert (await results(client, experiment))["reason"] == "No impressions yet of b, c."
+
+
 async def test_a_bandit_moves_its_units_and_says_what_that_costs(client: httpx.AsyncClient) -> None:
     experiment = await created(client, allocation="bandit", floor=0.1)
     path = f"/ab-test/{experiment['id']}"
