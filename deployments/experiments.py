@@ -88,10 +88,11 @@ def check_size(new: NewExperiment) -> None:
         ValueError: mde, a colon, and why.
     """
     if new.design == "split" and new.baseline_rate is not None:
-        plan, shares = plan_of(new), weights(new.variants)
+        plan, variants = plan_of(new), variants_of(new)
+        shares, control = [variant.weight for variant in variants], control_of(plan, variants)
         for method in (plan.method, None):
             try:
-                needed_units(replace(plan, method=method), new.baseline_rate, shares, 0)
+                needed_units(replace(plan, method=method), new.baseline_rate, shares, control)
             except ValueError as error:
                 raise ValueError(f"mde: {error}; it would take more than 10^12 units") from error
 
