@@ -17,7 +17,7 @@ from deployments.problems import Problem
 from deployments.routes import as_json, stored
 from deployments.schemas import ItemError
 from pipelines.experiments.assignment import assign_all
-from pipelines.experiments.records import Event, PostCounts
+from pipelines.experiments.records import Design, Event, PostCounts
 from store.experiments import ExperimentTable, StoredExperiment, ToldEvent
 
 # From so many events on the hashing of their units leaves the loop to others.
@@ -31,9 +31,7 @@ def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> No
     @api.post("/ab-test/{experiment_id}/events", response_model=Accepted, openapi_extra=EVENT_BODY.openapi)
     async def tell_events(request: Request, experiment_id: ExperimentId) -> Response:
         """Store impressions and engagements; in whatever order and however often they come, each counts once."""
-        experiment = await find_experiment(request, experiment_id, table())
-        if read_plan(experiment).design == "switchback":
-            raise Problem(HTTPStatus.CONFLICT, "A switchback counts posts: send them to /ab-test/{id}/posts.")
+        experiment = await _taking(request, experiment_id, table(), "split")
         body, errors = await EVENT_BODY.read_items(request)
         now = datetime.now(UTC)
         if len(body.events) > EVENTS_INLINE:
@@ -46,9 +44,7 @@ def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> No
     @api.post("/ab-test/{experiment_id}/posts", response_model=Accepted, openapi_extra=POST_BODY.openapi)
     async def tell_posts(request: Request, experiment_id: ExperimentId) -> Response:
         """Store posts of a switchback; of several counts of one post the newest are kept."""
-        experiment = await find_experiment(request, experiment_id, table())
-        if read_plan(experiment).design == "split":
-            raise Problem(HTTPStatus.CONFLICT, "A split counts units: send events to /ab-test/{id}/events.")
+        experiment = await _taking(request, experiment_id, table(), "switchback")
         body, errors = await POST_BODY.read_items(request)
         now = datetime.now(UTC)
         newest: dict[str, PostCounts] = {}
@@ -67,6 +63,20 @@ def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> No
         told = tuple(newest.values())
         saved = await stored(table().save_posts(experiment.account_id, experiment.id, told)) if told else 0
         return as_json(_accepted(experiment, saved, len(known), [*_rejected(errors), *future]))
+
+
+async def _taking(request: Request, experiment_id: str, table: ExperimentTable, design: Design) -> StoredExperiment:
+    """Return an experiment that takes what is told of its design, or say what it takes."""
+    experiment = await find_experiment(request, experiment_id, table)
+    if read_plan(experiment).design != design:
+        elsewhere = {
+            "split": "A switchback counts posts: send them to /ab-test/{id}/posts.",
+            "switchback": "A split counts units: send events to /ab-test/{id}/events.",
+        }
+        raise Problem(HTTPStatus.CONFLICT, elsewhere[design])
+    if experiment.state not in {"running", "stopped"}:
+        raise wrong_state(experiment, "running or stopped")
+    return experiment
 
 
 def _as_told(

@@ -106,7 +106,7 @@ def variants_of(new: NewExperiment) -> tuple[Variant, ...]:
 
 
 def read_plan(experiment: StoredExperiment) -> Plan:
-    """The plan as it was experiment."""
+    """The plan as it was stored."""
     return PLAN.validate_json(experiment.plan)
 
 

@@ -126,8 +126,9 @@ async def test_a_draft_assigns_nobody_and_takes_no_events(client: httpx.AsyncCli
 
     assigned = await client.get(f"/ab-test/{experiment['id']}/assign", params={"unit": "u"})
     taken = await client.post(f"/ab-test/{experiment['id']}/events", json={"events": [event(1)]})
+    refused = await client.post(f"/ab-test/{experiment['id']}/events", json={"events": [event(1, variant="?")]})
 
-    assert (assigned.status_code, taken.status_code) == (409, 409)
+    assert (assigned.status_code, taken.status_code, refused.status_code) == (409, 409, 409)
     assert "draft" in assigned.json()["detail"]
 
 

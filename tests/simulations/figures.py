@@ -47,7 +47,8 @@ def mean(
     seen = np.asarray(list(values) if not isinstance(values, np.ndarray) else values, np.float64)
     if tolerance is None and low is not None and high is not None:
         tolerance = (high - low) / 2
-    error = float(seen.std()) / math.sqrt(len(seen))
+    # Where all runs agree, one more could have been the first that does not.
+    error = max(float(seen.std()) / math.sqrt(len(seen)), 1 / len(seen))
     return Figure(name, float(seen.mean()), error, len(seen), low, high, tolerance)
 
 
