@@ -29,9 +29,10 @@ COPY serve_config.yaml .
 COPY pipelines pipelines
 COPY store store
 COPY deployments deployments
+COPY supervisor supervisor
 
 USER 1000:1000
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=6s --start-period=3m --retries=3 \
     CMD wget --quiet --output-document=/dev/null http://127.0.0.1:8000/readyz || exit 1
-CMD ["python", "-m", "deployments.supervisor"]
+CMD ["python", "-m", "supervisor.main"]

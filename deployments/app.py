@@ -10,14 +10,14 @@ from ray.serve import Application, Deployment
 from ray.serve.context import _get_global_client
 
 from deployments.generator import TweetGenerator
-from deployments.ingress import Ingress
+from deployments.http.ingress import Ingress
 from deployments.query_analyzer import QueryAnalyzer
 from deployments.sentiment import SentimentEnsemble
 from deployments.settings import Args, ConfigError, RemoteLanguageModel, read_settings
 from deployments.stages import Handles
 from deployments.viral_predictor import ViralPredictor
-from pipelines.candidates import Engines
-from pipelines.fluency import read_critic
+from pipelines.generator.candidates import Engines
+from pipelines.generator.fluency import read_critic
 
 
 def build(args: Args) -> Application:

@@ -13,9 +13,9 @@ import orjson
 from fastapi import Path, Request
 from pydantic import TypeAdapter
 
-from deployments.experiment_schemas import PLAN, DayResult, Experiment, TimeSlot
-from deployments.problems import Problem
-from deployments.routes import account_of, stored
+from deployments.http.calls import account_of, stored
+from deployments.http.experiment_bodies import PLAN, DayResult, Experiment, TimeSlot
+from deployments.http.problems import Problem
 from pipelines.experiments.analysis import Split, analyze, needed_units
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.bandit import allocation

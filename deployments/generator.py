@@ -7,17 +7,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from deployments.device import resolve
-from deployments.process import settle
+from deployments.replica import Worker, resolve, settle
 from deployments.settings import Device, GeneratorConfig, RemoteLanguageModel
 from deployments.stages import Batch
-from deployments.worker import Worker
 from pipelines.errors import ModelUnavailable
-from pipelines.generator import Generator as Pipeline
-from pipelines.generator import Writer
-from pipelines.language_model import LanguageModel
+from pipelines.generator.generator import Generator as Pipeline
+from pipelines.generator.generator import Writer
+from pipelines.generator.language_model import LanguageModel
+from pipelines.generator.remote_model import RemoteModel
 from pipelines.records import Brief, Proposal
-from pipelines.remote_model import RemoteModel
 
 # The rest of the budget carries the answer back; what comes after it is lost.
 WRITING_SHARE = 0.95

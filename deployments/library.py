@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines.generator.templates import load_templates, parse_templates
 from pipelines.records import Template
-from pipelines.templates import load_templates, parse_templates
 from store.errors import StoreError, StoreUnavailable
 from store.postgres import Store
 from store.templates import StoredTemplate

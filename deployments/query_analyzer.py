@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployments.process import settle
+from deployments.replica import Worker, settle
 from deployments.settings import QueryAnalyzerConfig
 from deployments.stages import Batch
-from deployments.worker import Worker
-from pipelines.query_analyzer import QueryAnalyzer as Pipeline
+from pipelines.query_analyzer.analyzer import QueryAnalyzer as Pipeline
 from pipelines.records import Analysis
 
 

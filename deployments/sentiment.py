@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deployments.device import cpus, resolve
-from deployments.process import settle
+from deployments.replica import Worker, cpus, resolve, settle
 from deployments.settings import Device, SentimentConfig, SentimentWeights
 from deployments.stages import Batch
-from deployments.worker import Worker
 from pipelines.encoder import Encoder
-from pipelines.intent import IntentModel
 from pipelines.records import Affect
-from pipelines.sentiment import SentimentEnsemble as Pipeline
+from pipelines.sentiment.ensemble import SentimentEnsemble as Pipeline
+from pipelines.sentiment.intent import IntentModel
 
 
 class SentimentEnsemble:

@@ -16,8 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.microbatch import Limits
+from pipelines.generator.remote_model import Provider
 from pipelines.policy import Action, Policy
-from pipelines.remote_model import Provider
 
 ROOT = Path(__file__).resolve().parents[1]
 MIN_KEY_CHARACTERS = 16

@@ -176,23 +176,23 @@ class RequestStages:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     async def analyze(self, text: str, language: str | None) -> Analysis:
-        """Read one text; see pipelines.query_analyzer."""
+        """Read one text; see pipelines.query_analyzer.analyzer."""
         return await self._timed(self.stages.query_analyzer, (text, language), ANALYSIS_SHARE)
 
     async def read(self, text: str, language: str | None) -> Affect:
-        """Read sentiment and its kin; see pipelines.sentiment."""
+        """Read sentiment and its kin; see pipelines.sentiment.ensemble."""
         return await self._timed(self.stages.sentiment, (text, language))
 
     async def write(self, brief: Brief) -> list[Proposal]:
-        """Fill templates; see pipelines.templates."""
+        """Fill templates; see pipelines.generator.templates."""
         return await self._timed(self.stages.templates, brief, WRITING_SHARE)
 
     async def generate(self, brief: Brief) -> list[Proposal]:
-        """Let the language model write; see pipelines.generator."""
+        """Let the language model write; see pipelines.generator.generator."""
         return await self._timed(self.stages.language_model, brief, LANGUAGE_MODEL_SHARE)
 
     async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        """Score how texts read; raises where a single one of them got no answer. See pipelines.fluency."""
+        """Score how texts read; raises where a single one of them got no answer. See pipelines.generator.fluency."""
         scores = await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
         return _all_or_raise(scores)
 

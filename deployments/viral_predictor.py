@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deployments.device import cpus
-from deployments.process import settle
+from deployments.replica import Worker, cpus, settle
 from deployments.settings import ViralPredictorConfig
 from deployments.stages import Batch
-from deployments.worker import Worker
 from pipelines.encoder import Encoder
 from pipelines.errors import ModelMissing
 from pipelines.records import Draft, Pair
 from pipelines.results import Comparison, Prediction
-from pipelines.viral_predictor import ViralPredictor as Pipeline
-from pipelines.wording import WordingModel
+from pipelines.viral_predictor.predictor import ViralPredictor as Pipeline
+from pipelines.viral_predictor.wording import WordingModel
 
 
 class ViralPredictor:

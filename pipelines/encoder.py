@@ -1,6 +1,6 @@
 """The tweet encoder: one forward pass of int8 ONNX gives an embedding and the logits of every head.
 
-It needs ONNX Runtime and the tokenizer alone. Trained by pipelines.training.encoder; it reads English.
+It needs ONNX Runtime and the tokenizer alone. Trained by training.encoder; it reads English.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipelines.errors import PassFailed
-from pipelines.tweets import entities
+from pipelines.text.tweets import entities
 from pipelines.weights import read_weights
 
 FORMAT: Final = 1
@@ -41,7 +41,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What turns logits into probabilities; fitted on validation texts by pipelines.training.calibration.
+    """What turns logits into probabilities; fitted on validation texts by training.calibration.
 
     `sentiment` is (3, 5) and `sentiment_intercept` (3,): a multinomial logistic regression of negative, neutral and
     positive on the three log-probabilities, VADER's compound and TextBlob's polarity. `emotion_temperature` divides the

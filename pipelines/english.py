@@ -28,8 +28,8 @@ from pipelines.english_titles import HOW_TO, question, title, wondering
 from pipelines.english_verbs import has_verb, is_call
 from pipelines.english_wording import KINDS, finished, is_product, is_weak, kind_of_message, lowered, restored
 from pipelines.english_words import WORDS, article, plural_of, singular, tag
-from pipelines.facts import invents
-from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
+from pipelines.generator.phrases import COMMON_SLOTS, capitalized, common_slots, one_line, without_entities
+from pipelines.text.facts import invents
 
 if TYPE_CHECKING:
     from pipelines.records import Brief

@@ -11,8 +11,8 @@ from pipelines.english_sentences import SENTENCE, is_negation
 from pipelines.english_statements import CODE, TYPO
 from pipelines.english_wording import MAX_COUNTED, Entities, fits, restored
 from pipelines.english_words import WORDS, is_noun, kind_of, tag
-from pipelines.facts import DAYS
-from pipelines.phrases import capitalized, without_entities
+from pipelines.generator.phrases import capitalized, without_entities
+from pipelines.text.facts import DAYS
 
 
 def headline(query: str, entities: Entities, *, asked: bool) -> str | None:

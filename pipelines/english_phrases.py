@@ -25,7 +25,7 @@ from pipelines.english_words import (
     kind_of,
     tag,
 )
-from pipelines.facts import NUMBER_WORDS
+from pipelines.text.facts import NUMBER_WORDS
 
 # x: ends a phrase, d: determiner, q: left out at its start, a: adjective or participle, n: noun, p: preposition.
 Role = Literal["x", "d", "q", "a", "n", "p"]

@@ -6,7 +6,7 @@ import regex
 
 from pipelines.english_phrases import words_of
 from pipelines.english_words import CLOSED, WORDS, is_verb, tag
-from pipelines.phrases import edges, one_line
+from pipelines.generator.phrases import edges, one_line
 
 MAX_WORDS = 6
 

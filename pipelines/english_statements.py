@@ -27,8 +27,8 @@ from pipelines.english_wording import (
     unbalanced,
 )  # fmt: skip
 from pipelines.english_words import WORDS, is_known_noun, is_verb, tag
-from pipelines.facts import DAYS
-from pipelines.phrases import EDGES, capitalized
+from pipelines.generator.phrases import EDGES, capitalized
+from pipelines.text.facts import DAYS
 
 MAX_CLAUSES = 12
 # Stands in a long statement for what an author puts in there: "by the way".

@@ -34,8 +34,8 @@ from pipelines.english_wording import (
     sentences,
 )
 from pipelines.english_words import WORDS, plural_of, singular, tag
-from pipelines.facts import DAYS
-from pipelines.phrases import EDGES, capitalized
+from pipelines.generator.phrases import EDGES, capitalized
+from pipelines.text.facts import DAYS
 
 
 def question(query: str, entities: Entities) -> str | None:

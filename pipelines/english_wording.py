@@ -9,9 +9,9 @@ import regex
 
 from pipelines.english_phrases import WORD, words_of
 from pipelines.english_words import WORDS, is_common, is_proper, singular
-from pipelines.facts import DAYS
-from pipelines.phrases import EDGES, capitalized, longest_copied_run, one_line
-from pipelines.records import Entity
+from pipelines.generator.phrases import EDGES, capitalized, longest_copied_run, one_line
+from pipelines.text.facts import DAYS
+from pipelines.text.tweets import Entity
 
 MAX_COUNTED = 6
 WEAK = regex.compile(

@@ -15,8 +15,8 @@ import regex
 import spacy_lookups_data  # type: ignore[import-untyped]
 import srsly  # type: ignore[import-untyped]
 
-from pipelines.facts import DAYS, NEGATIONS, NUMBER_WORDS
 from pipelines.imports import import_without
+from pipelines.text.facts import DAYS, NEGATIONS, NUMBER_WORDS
 
 Kind = Literal["plural", "mass", "count", "name", "unknown"]
 

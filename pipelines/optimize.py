@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipelines import candidates
-from pipelines.advice import Tip, advice, edits
-from pipelines.candidates import Engines, or_none
+from pipelines.editing.advice import Tip, advice, edits
+from pipelines.editing.improve import Improved, improve
 from pipelines.errors import ModelUnavailable
-from pipelines.improve import Improved, improve
+from pipelines.generator import candidates
+from pipelines.generator.candidates import Engines, or_none
 from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
@@ -32,7 +32,7 @@ from pipelines.records import (
     Query,
 )
 from pipelines.results import Answer, Comparison, Generated, Optimized, Prediction, Recommendation
-from pipelines.tweets import is_valid, weighted_length
+from pipelines.text.tweets import is_valid, weighted_length
 
 ROUNDING = 1e-9
 # Below these nobody is glad enough for a phrase that says so.
@@ -100,7 +100,7 @@ async def generate(query: Query, models: Models, engines: Engines) -> Generated:
 
 
 async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> Optimized:
-    """Search for a better version of a draft: real edits, each with its measured change; see pipelines.improve."""
+    """Search for a better version of a draft: real edits, each with its measured change."""
     degraded: list[Degraded] = []
     analysis, affect = await understand(asked.draft, asked.language, models, degraded)
     language = asked.language or ("es" if analysis and analysis.language == "es" else "en")
@@ -165,7 +165,7 @@ def _plain_emotion(affect: Affect | None) -> EmotionLabel | None:
 
 @dataclass(frozen=True)
 class _Judges:
-    """pipelines.improve.Critics: without an answer from the critic nothing is judged, and that is said."""
+    """pipelines.editing.improve.Critics: without an answer from the critic nothing is judged, and that is said."""
 
     models: Models
     engines: Engines

@@ -21,14 +21,14 @@ from lingua import Language as Tongue
 from lingua import LanguageDetectorBuilder
 
 from pipelines.records import Finding, Language, Post, Severity
-from pipelines.tweets import entities
+from pipelines.text.tweets import entities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lingua import LanguageDetector
 
-    from pipelines.records import Entity
+    from pipelines.text.tweets import Entity
 
 Action = Literal["warn", "block", "off"]
 Span = tuple[int, int]

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
-from pipelines.tweets import MAX_WEIGHTED_LENGTH, clean_text
+from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, Entity, clean_text
 
 Language = Literal["en", "es"]
 Engine = Literal["auto", "templates", "lm"]
@@ -136,16 +136,6 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Entity:
-    """A span of the text with its class, for example HASHTAG, URL, MONEY or NAME."""
-
-    text: str
-    label: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
 class Keyword:
     """A word or phrase with its weight in [0, 1]; the first of a list weighs most."""
 
@@ -238,7 +228,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Template:
-    """One frame and what it is good for; `content` is its text, see pipelines.templates.
+    """One frame and what it is good for; `content` is its text, see pipelines.generator.templates.
 
     `success_lower_bound` in [0, 1] is the lower end of the Wilson interval of its success rate; None before
     any outcome.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.phrases import COMMON_SLOTS, capitalized, common_slots, one_line
+from pipelines.generator.phrases import COMMON_SLOTS, capitalized, common_slots, one_line
 from pipelines.spanish_clauses import cuts, says_again, shortened
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_kinds import COUNTED, PEOPLE, kind_of

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.facts import NUMBER_WORDS
-from pipelines.phrases import longest_copied_run, one_line
-from pipelines.sentences import is_balanced, sentences
+from pipelines.generator.phrases import longest_copied_run, one_line
 from pipelines.spanish_grammar import gender_and_number, is_infinitive, is_verb
+from pipelines.text.facts import NUMBER_WORDS
+from pipelines.text.sentences import is_balanced, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.phrases import one_line
-from pipelines.sentences import capitalized
+from pipelines.generator.phrases import one_line
 from pipelines.spanish_clauses import lowered, read_sentences, says_again, shortened
 from pipelines.spanish_kinds import KINDS as NOUNS
 from pipelines.spanish_kinds import kind_of
 from pipelines.spanish_questions import find_question
 from pipelines.spanish_statements import find_link_call, find_statements
 from pipelines.spanish_titles import find_action, find_layout, find_list, find_title, fronted
+from pipelines.text.sentences import capitalized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines import spanish_words as es
-from pipelines.phrases import edges
+from pipelines.generator.phrases import edges
 from pipelines.spanish_grammar import agrees, gender_and_number, is_adjective, is_infinitive, is_verb
 from pipelines.spanish_kinds import GENERIC, VAGUE
 

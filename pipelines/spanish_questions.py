@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.sentences import capitalized, is_balanced, refers_back
 from pipelines.spanish_clauses import QUESTION_START, TITLE, WORD, has_verb, read_sentences, says_again
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_wording import exchanged
+from pipelines.text.sentences import capitalized, is_balanced, refers_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

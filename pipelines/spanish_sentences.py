@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.facts import ADDRESS, EMAIL, NUMBER_WORDS
-from pipelines.phrases import one_line, without_entities
+from pipelines.generator.phrases import one_line, without_entities
+from pipelines.text.facts import ADDRESS, EMAIL, NUMBER_WORDS
 
 if TYPE_CHECKING:
     from pipelines.records import Brief

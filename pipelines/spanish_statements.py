@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.facts import EMAIL
-from pipelines.sentences import capitalized, is_balanced, refers_back
 from pipelines.spanish_clauses import MORE_VERBS, NEEDED, QUESTION_START, has_verb, read_sentences, says_again
 from pipelines.spanish_grammar import is_verb
 from pipelines.spanish_wording import rewordings
+from pipelines.text.facts import EMAIL
+from pipelines.text.sentences import capitalized, is_balanced, refers_back
 
 if TYPE_CHECKING:
     from pipelines.records import Brief

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.sentences import capitalized, is_balanced
 from pipelines.spanish_clauses import NEEDED, TITLE, cuts, has_verb, lowered, read_sentences, says_again
 from pipelines.spanish_grammar import is_adjective, is_infinitive
 from pipelines.spanish_kinds import kind_of
 from pipelines.spanish_wording import rewordings
+from pipelines.text.sentences import capitalized, is_balanced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import regex
 
 from pipelines import spanish_words as es
-from pipelines.sentences import capitalized
 from pipelines.spanish_clauses import (
     ADVERBS,
     CLITICS,
@@ -29,6 +28,7 @@ from pipelines.spanish_clauses import (
     shortened,
 )
 from pipelines.spanish_grammar import is_infinitive
+from pipelines.text.sentences import capitalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

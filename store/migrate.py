@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
-from pipelines.templates import load_templates
+from pipelines.generator.templates import load_templates
 from store.errors import DRIVER_ERRORS, MigrationChanged, StoreError, translate
 from store.postgres import Store
 from store.queries import load_queries

@@ -31,8 +31,8 @@ import psutil
 import uvloop
 import yaml
 
-from store.embedded import EmbeddedPostgres, EmbeddedRedis
 from store.migrate import migrate
+from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.benchmarks.load import Run, run
 from tests.benchmarks.plain_fastapi import batches
 
@@ -112,7 +112,7 @@ def serving(name: str, folder: Path, environment: dict[str, str]) -> Iterator[st
     if kind == "cluster":
         flags = ("RAY_SERVE_THROUGHPUT_OPTIMIZED", "RAY_SERVE_ENABLE_HA_PROXY")
         environment |= dict.fromkeys(flags, extra["flags"])
-        command = ["-m", "deployments.supervisor", "--config", str(folder / target), "--port", str(port)]
+        command = ["-m", "supervisor.main", "--config", str(folder / target), "--port", str(port)]
         command += ["--dashboard-port", str(free_port()), "--ray-temp", str(folder / "r"), "--data", str(folder / "d")]
     else:
         command = ["-m", "uvicorn", f"tests.benchmarks.plain_fastapi:{target}", "--factory", "--port", str(port)]

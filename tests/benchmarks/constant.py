@@ -5,8 +5,8 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from deployments.auth import Gate
-from deployments.ingress import create_api
+from deployments.http.gate import Gate
+from deployments.http.ingress import create_api
 from deployments.metrics import IngressMetrics
 from deployments.settings import Args, IngressConfig
 

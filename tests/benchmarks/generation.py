@@ -19,8 +19,8 @@ import torch
 import transformers
 from transformers.pytorch_utils import Conv1D
 
-from pipelines.fluency import FluencyCritic
-from pipelines.language_model import fast_dtype, forward
+from pipelines.generator.fluency import FluencyCritic
+from pipelines.generator.language_model import fast_dtype, forward
 from tests.benchmarks.local import ROOT
 from tests.checkpoints import bundled_size, save_critic
 
@@ -57,7 +57,7 @@ def plain(model: Any, cache: str = "dynamic") -> Decode:
 
 
 def own(model: Any, *, shared: bool) -> Decode:
-    """The loop of pipelines.language_model, with the prompt read once or for every candidate."""
+    """The loop of pipelines.generator.language_model, with the prompt read once or for every candidate."""
 
     def decode(prompt: Any, rows: int) -> Any:
         tokens = prompt if shared else prompt.expand(rows, -1)

@@ -12,12 +12,12 @@ import yaml
 from deployments.settings import Args, GeneratorConfig, IngressConfig, QueryAnalyzerConfig, SentimentConfig
 from deployments.stages import Batch, Handles
 from pipelines.encoder import Encoder
-from pipelines.generator import Generator
-from pipelines.intent import IntentModel
-from pipelines.query_analyzer import QueryAnalyzer
-from pipelines.sentiment import SentimentEnsemble
-from pipelines.viral_predictor import ViralPredictor
-from pipelines.wording import WordingModel
+from pipelines.generator.generator import Generator
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
+from pipelines.sentiment.ensemble import SentimentEnsemble
+from pipelines.sentiment.intent import IntentModel
+from pipelines.viral_predictor.predictor import ViralPredictor
+from pipelines.viral_predictor.wording import WordingModel
 
 ROOT = Path(__file__).resolve().parents[2]
 

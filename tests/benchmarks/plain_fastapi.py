@@ -17,10 +17,10 @@ import uuid_utils.compat
 from fastapi import FastAPI, Request, Response
 
 from deployments.answers import Answers
-from deployments.ingress import create_api
-from deployments.schemas import QUERY_BODY
+from deployments.http.bodies import QUERY_BODY
+from deployments.http.ingress import create_api
 from deployments.stages import Stages
-from pipelines.candidates import Engines
+from pipelines.generator.candidates import Engines
 from pipelines.optimize import answer
 from pipelines.records import Affect, Analysis, Brief, Draft, Proposal, Query
 from pipelines.results import Prediction

@@ -17,13 +17,13 @@ import asyncpg
 import httpx
 import pytest
 
-from deployments.auth import Gate
-from deployments.ingress import create_api
+from deployments.http.gate import Gate
+from deployments.http.ingress import create_api
 from deployments.library import Library
 from store.cache import Cache
-from store.embedded import EmbeddedPostgres, EmbeddedRedis
 from store.migrate import migrate
 from store.postgres import AnalyzedQuery, Store
+from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 
 Answer = Callable[..., AnalyzedQuery]
 KEYS = {"default": "d" * 20, "acme": "a" * 20}

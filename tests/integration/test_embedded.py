@@ -20,13 +20,13 @@ import psutil
 import pytest
 from redis import Redis
 
-from store.embedded import EmbeddedPostgres, EmbeddedRedis, find_url
 from store.errors import ServerFailed
+from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis, find_url
 
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from store.embedded import EmbeddedPostgres, EmbeddedRedis
+from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 servers = [EmbeddedPostgres(Path(sys.argv[1])), EmbeddedRedis(Path(sys.argv[1]))]
 for server in servers:
     server.start()

@@ -11,13 +11,13 @@ import httpx
 import jsonschema
 import pytest
 
-from deployments.auth import Gate
-from deployments.experiment_schemas import EXAMPLE_EXPERIMENT
-from deployments.template_routes import EXAMPLE_TEMPLATE
+from deployments.http.experiment_bodies import EXAMPLE_EXPERIMENT
+from deployments.http.gate import Gate
+from deployments.http.templates import EXAMPLE_TEMPLATE
 from pipelines.experiments.assignment import assign
-from store.embedded import EmbeddedPostgres
 from store.postgres import Store
 from store.templates import Reading
+from supervisor.embedded import EmbeddedPostgres
 from tests.integration.conftest import caller, fields
 from tests.integration.experiment_calls import TWO, counts, created, event, results, told
 

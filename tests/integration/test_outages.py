@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from store.embedded import EmbeddedPostgres
 from store.errors import StoreUnavailable
 from store.postgres import Store
+from supervisor.embedded import EmbeddedPostgres
 
 
 def kill(server: EmbeddedPostgres) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from store import cache as caching
 from store.cache import Cache
-from store.embedded import EmbeddedRedis
+from supervisor.embedded import EmbeddedRedis
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from pipelines.generator.templates import Template
 from pipelines.records import Degraded
-from pipelines.templates import Template
 from store.errors import RowRefused, StoreUnavailable
 from store.postgres import Claim, Store
 

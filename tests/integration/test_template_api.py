@@ -12,13 +12,13 @@ import jsonschema
 import pytest
 from scipy.stats import binomtest
 
-from deployments.auth import Gate
+from deployments.http.gate import Gate
+from deployments.http.templates import EXAMPLE_TEMPLATE
 from deployments.library import Library
-from deployments.template_routes import EXAMPLE_TEMPLATE
-from pipelines.templates import load_templates
-from store.embedded import EmbeddedPostgres
+from pipelines.generator.templates import load_templates
 from store.postgres import Store
 from store.templates import Reading
+from supervisor.embedded import EmbeddedPostgres
 from tests.integration.conftest import caller, fields
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import WeightsRefused
-from pipelines.fluency import FluencyCritic, read_critic
-from pipelines.training.corpus import read_corpus
-from pipelines.training.corruptions import JUDGED, KINDS, corrupt
-from pipelines.training.fluency import judge, make_pairs
+from pipelines.generator.fluency import FluencyCritic, read_critic
+from training.corpus import read_corpus
+from training.corruptions import JUDGED, KINDS, corrupt
+from training.fluency import judge, make_pairs
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "models" / "generator"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.candidates import Engines
-from pipelines.facts import invents
-from pipelines.phrases import longest_copied_run
+from pipelines.generator.candidates import Engines
+from pipelines.generator.phrases import longest_copied_run
+from pipelines.generator.selection import MAX_COPIED_WORDS
+from pipelines.local import LocalModels
 from pipelines.policy import lint
-from pipelines.selection import MAX_COPIED_WORDS
-from pipelines.training.generation import Written, figures, read_queries, write
-from pipelines.training.local import LocalModels
-from pipelines.tweets import is_valid
+from pipelines.text.facts import invents
+from pipelines.text.tweets import is_valid
+from training.generation import Written, figures, read_queries, write
 
 ROOT = Path(__file__).parents[2]
 QUERIES = Path(__file__).with_name("queries.json")

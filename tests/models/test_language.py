@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from pipelines.encoder import Encoder, as_read, softmax
 from pipelines.errors import WeightsRefused
-from pipelines.intent import IntentModel
-from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Affect
-from pipelines.sentiment import SentimentEnsemble
+from pipelines.sentiment.ensemble import SentimentEnsemble
+from pipelines.sentiment.intent import IntentModel
 
 MODELS = Path(__file__).parents[2] / "models"
 ENCODER = Encoder.load(MODELS / "encoder")
@@ -251,7 +251,7 @@ def test_the_encoder_reads_names_of_emoji_and_no_names_of_people() -> None:
 def test_reading_sentiment_loads_neither_torch_nor_pandas() -> None:
     script = (
         "import sys; from pathlib import Path; from pipelines.encoder import Encoder;"
-        "from pipelines.sentiment import SentimentEnsemble;"
+        "from pipelines.sentiment.ensemble import SentimentEnsemble;"
         f"SentimentEnsemble(Encoder.load(Path({str(MODELS / 'encoder')!r}))).read(['good'], ['en']);"
         "print({'torch', 'transformers', 'sklearn', 'pandas'} & sys.modules.keys())"
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.errors import WeightsRefused
 from pipelines.records import Draft, Post
-from pipelines.viral_predictor import ViralPredictor
+from pipelines.viral_predictor.predictor import ViralPredictor
 
 FOLDER = Path(__file__).parents[2] / "models" / "viral_predictor"
 PREDICTOR = ViralPredictor.load(FOLDER)

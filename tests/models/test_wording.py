@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pipelines.encoder import Encoder
 from pipelines.errors import WeightsRefused
 from pipelines.records import Pair
-from pipelines.viral_predictor import ViralPredictor
-from pipelines.wording import DOMAINS, WordingModel
+from pipelines.viral_predictor.predictor import ViralPredictor
+from pipelines.viral_predictor.wording import DOMAINS, WordingModel
 
 FOLDER = Path(__file__).parents[2] / "models" / "wording"
 ENCODER = Encoder.load(FOLDER.parent / "encoder")
@@ -138,5 +138,6 @@ def test_a_batch_of_256_takes_less_than_150_ms_beyond_the_encoder():
 
 
 def test_serving_needs_neither_torch_nor_scikit_learn():
-    code = "import pipelines.wording, sys; print({'torch', 'transformers', 'sklearn', 'scipy'} & {*sys.modules})"
+    code = "import sys, pipelines.viral_predictor.wording; "
+    code += "print({'torch', 'transformers', 'sklearn', 'scipy'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

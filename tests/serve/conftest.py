@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from store.embedded import find_url
+from supervisor.embedded import find_url
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-key-for-the-tests-0123456789"
@@ -114,7 +114,7 @@ def start(folder: Path, *arguments: str, optimized: bool, key: str | None = KEY,
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "deployments.supervisor", "--data", str(folder / "data")),
+                *(sys.executable, "-m", "supervisor.main", "--data", str(folder / "data")),
                 *("--port", str(port), "--dashboard-port", str(dashboard), "--ray-temp", str(folder / "r")),
                 *arguments,
             ],

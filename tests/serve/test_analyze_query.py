@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from deployments.schemas import EXAMPLE_QUERY
+from deployments.http.bodies import EXAMPLE_QUERY
 from tests.serve.conftest import KEY, Cluster
 
 PATH = "/analyze-query"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.facts import invents, keeps_facts
-from pipelines.tweets import weighted_length
+from pipelines.text.facts import invents, keeps_facts
+from pipelines.text.tweets import weighted_length
 from tests.serve.conftest import Cluster
 
 DRAFT = "WE ARE VERY HAPPY TO ANNOUNCE our new running shoes!!! Only 50 pairs, not in stores. #shoes #run #new"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.serve.conftest import ROOT, START_S, STOP_S, Cluster, free_port, start, wait_until, wait_until_ready
 
-SUPERVISOR = [sys.executable, "-m", "deployments.supervisor"]
+SUPERVISOR = [sys.executable, "-m", "supervisor.main"]
 
 
 def family(cluster: Cluster) -> list[psutil.Process]:

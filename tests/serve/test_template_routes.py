@@ -1,7 +1,7 @@
 """The template library on a real cluster: seeded by the ingress, changed over HTTP, kept in the database."""
 
-from deployments.template_routes import EXAMPLE_TEMPLATE
-from pipelines.templates import load_templates
+from deployments.http.templates import EXAMPLE_TEMPLATE
+from pipelines.generator.templates import load_templates
 from tests.serve.conftest import Cluster
 
 

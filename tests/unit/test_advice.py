@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
-from pipelines.advice import MAX_ADVICE, PATH, advice, edits, load_advice
-from pipelines.records import Analysis, Entity, Language, Objective, Query, Readability
+from pipelines.editing.advice import MAX_ADVICE, PATH, advice, edits, load_advice
+from pipelines.records import Analysis, Language, Objective, Query, Readability
+from pipelines.text.tweets import Entity
 
 QUERIES = [
     "We launch our new eco-friendly running shoes next week",

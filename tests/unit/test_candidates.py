@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines import candidates
-from pipelines.candidates import SPARE, Engines
+from pipelines.generator import candidates
+from pipelines.generator.candidates import SPARE, Engines
+from pipelines.generator.templates import realise
 from pipelines.optimize import analyze, answer, generate, optimize
 from pipelines.policy import Policy
-from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import (
     Affect,
     Brief,
@@ -20,7 +21,6 @@ from pipelines.records import (
     Query,
     Tone,
 )
-from pipelines.templates import realise
 from tests.fake_models import AFFECT, WORDS, FakeModels
 
 CRITIC = Engines(fluency_floor=-5.0)

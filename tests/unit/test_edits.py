@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.edits import (
+from pipelines.editing.edits import (
     EDITS,
     Setting,
     add_emotional_trigger,
@@ -17,12 +17,12 @@ from pipelines.edits import (
     single_punctuation,
     split_lines,
 )
-from pipelines.facts import keeps_facts
-from pipelines.hook import hook_first
+from pipelines.editing.hook import hook_first
+from pipelines.editing.sharpen import drop_fillers, load_words, sharpen_verbs
 from pipelines.records import EmotionLabel, Language, Objective
-from pipelines.sentences import sentences
-from pipelines.sharpen import drop_fillers, load_words, sharpen_verbs
-from pipelines.tweets import entities
+from pipelines.text.facts import keeps_facts
+from pipelines.text.sentences import sentences
+from pipelines.text.tweets import entities
 
 LINK = "https://shop.example.com/new?size=9.5"
 LONG = (

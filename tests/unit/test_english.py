@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pipelines.english import KIND_SLOTS, SLOTS, slots
 from pipelines.english_sentences import gerund
 from pipelines.english_words import article, kind_of, plural_of
-from pipelines.records import Brief, Entity
-from pipelines.tweets import entities
+from pipelines.records import Brief
+from pipelines.text.tweets import Entity, entities
 
 
 def filled(query: str, *keywords: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.facts import facts, invents, keeps_facts
+from pipelines.text.facts import facts, invents, keeps_facts
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.features import TIME, WORDING, bare_text, draft_wording, grams, time_of, wording
+from pipelines.viral_predictor.features import TIME, WORDING, bare_text, draft_wording, grams, time_of, wording
 
 BITS = 18
 TAGS = " #one #two #three #four #five #six #seven #eight #nine #ten"
@@ -98,7 +98,8 @@ def test_every_count_stays_in_its_range(texts):
 
 
 def test_hashing_is_the_same_in_another_process():
-    code = "from pipelines.features import wording; print(wording(['Hello, big world'], 18).buckets.tolist())"
+    code = "from pipelines.viral_predictor.features import wording; "
+    code += "print(wording(['Hello, big world'], 18).buckets.tolist())"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == str(wording(["Hello, big world"], BITS).buckets.tolist())
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import WeightsRefused
-from pipelines.fluency import FluencyCritic
-from pipelines.generator import Generator
+from pipelines.generator.fluency import FluencyCritic
+from pipelines.generator.generator import Generator
 from tests.checkpoints import save_critic, vouch
 
 TEXTS = ["Good coffee every week.", "coffee Good week every.", "Who wants coffee? We do."]

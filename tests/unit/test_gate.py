@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from deployments.auth import Gate
+from deployments.http.gate import Gate
 
 KEYS = {"acme": "a" * 20, "default": "d" * 20}
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from pipelines.errors import ModelMissing, ModelUnavailable
-from pipelines.generator import Generator, one_tweet
-from pipelines.language_model import LONG_ENOUGH, Completion, LanguageModel, Sampler, forward
+from pipelines.generator.generator import Generator, one_tweet
+from pipelines.generator.language_model import LONG_ENOUGH, Completion, LanguageModel, Sampler, forward
+from pipelines.generator.templates import realise
 from pipelines.records import Brief, Proposal
-from pipelines.templates import realise
-from pipelines.tweets import is_valid, weighted_length
+from pipelines.text.tweets import is_valid, weighted_length
 from tests.checkpoints import LESSONS, make_tokenizer, save_critic, save_model
 
 BRIEF = Brief(query="coffee subscription", language="en", keywords=("coffee subscription",), n=4, seed=1)
@@ -127,7 +127,7 @@ def test_templates_are_written_for_each_brief_in_order() -> None:
 
 def test_templates_load_no_model_library_even_where_a_critic_waits(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from pipelines.generator import Generator; "
+        "import sys; from pathlib import Path; from pipelines.generator.generator import Generator; "
         "from pipelines.records import Brief; import deployments.generator; "
         f"generator = Generator(critic=Path({str(save_critic(tmp_path))!r})); "
         "generator.write([Brief(query='tea', language='en', keywords=('tea',))]); "

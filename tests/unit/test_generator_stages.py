@@ -17,8 +17,8 @@ from deployments.generator import TweetGenerator
 from deployments.settings import IngressConfig
 from deployments.stages import FLUENCY, LANGUAGE_MODEL, Batch, Handles, RequestStages, Stages
 from pipelines.errors import ModelMissing, ModelUnavailable
+from pipelines.generator.templates import realise
 from pipelines.records import Brief
-from pipelines.templates import realise
 from tests.checkpoints import save_critic
 
 TREE = yaml.safe_load((Path(__file__).resolve().parents[2] / "serve_config.yaml").read_text())

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.edits import EDITS
-from pipelines.facts import keeps_facts
-from pipelines.improve import MAX_FLUENCY_LOSS, MIN_GAIN, ROUNDS, Improved, improve
+from pipelines.editing.edits import EDITS
+from pipelines.editing.improve import MAX_FLUENCY_LOSS, MIN_GAIN, ROUNDS, Improved, improve
 from pipelines.records import Draft, Language, Post
 from pipelines.results import OwnRecord, Prediction, Subscores
-from pipelines.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
-from pipelines.viral_predictor import ViralPredictor
+from pipelines.text.facts import keeps_facts
+from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
+from pipelines.viral_predictor.predictor import ViralPredictor
 
 PREDICTOR = ViralPredictor.load(Path(__file__).parents[2] / "models/viral_predictor")
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

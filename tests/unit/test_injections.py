@@ -16,14 +16,14 @@ import pytest
 import regex
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.advice import edits
-from pipelines.facts import invents
+from pipelines.editing.advice import edits
+from pipelines.generator.templates import load_templates, parse_templates, realise
 from pipelines.policy import lint, load_rules
-from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Analysis, Brief, Draft, Language, Post, Query, Template
-from pipelines.templates import load_templates, parse_templates, realise
-from pipelines.tweets import FORBIDDEN, entities, is_postable, is_valid
-from pipelines.viral_predictor import ViralPredictor
+from pipelines.text.facts import invents
+from pipelines.text.tweets import FORBIDDEN, entities, is_postable, is_valid
+from pipelines.viral_predictor.predictor import ViralPredictor
 
 ROOT = Path(__file__).parents[2]
 # What a page, a shell, a spreadsheet or a template engine would run; none of it is ever ours.

@@ -19,7 +19,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscali
 from ray.serve._private.constants import RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S
 
 from deployments.settings import ConfigError, Settings, parse_serve_config, read_serve_config
-from k8s.render import BASE, K8S, OVERLAYS, ROOT, release_of, render, serve_config
+from supervisor.render import BASE, K8S, OVERLAYS, ROOT, release_of, render, serve_config
 
 CRD = ROOT.parent / "shared" / "crds" / "ray.io_rayservices.v1.7.0.yaml"
 GI = 1024**3

@@ -10,8 +10,8 @@ import pytest
 
 from deployments import library as snapshots
 from deployments.library import Library
+from pipelines.generator.templates import load_templates
 from pipelines.records import Template
-from pipelines.templates import load_templates
 from store.errors import RowRefused, StoreError, StoreUnavailable
 from store.templates import StoredTemplate
 

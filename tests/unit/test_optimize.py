@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.advice import edits
-from pipelines.candidates import SPARE, Engines
+from pipelines.editing.advice import edits
+from pipelines.generator.candidates import SPARE, Engines
 from pipelines.optimize import analyze, answer, compare
 from pipelines.policy import Policy
 from pipelines.records import (

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.generator.templates import realise
 from pipelines.policy import PATH, Policy, lint, load_rules
-from pipelines.records import Brief, Entity, Language, Objective, Post, Severity
-from pipelines.templates import realise
+from pipelines.records import Brief, Language, Objective, Post, Severity
+from pipelines.text.tweets import Entity
 
 CASES: dict[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parents[1] / "policy_cases.json").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Analysis
 
 SIMPLE = "We have a new shop. Come and see it. It is big and fun."
@@ -267,8 +267,7 @@ def test_a_batch_answers_like_single_calls(analyzer: QueryAnalyzer) -> None:
 
 
 def test_loading_takes_no_torch_along() -> None:
-    script = (
-        "import sys; from pipelines.query_analyzer import QueryAnalyzer; QueryAnalyzer(); print('torch' in sys.modules)"
-    )
+    script = "import sys; from pipelines.query_analyzer.analyzer import QueryAnalyzer; QueryAnalyzer(); "
+    script += "print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

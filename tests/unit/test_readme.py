@@ -26,12 +26,16 @@ def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
     assert re.search(r"^make lint\nmake test$", (ROOT / ".ci/run").read_text(), flags=re.MULTILINE)
 
 
-def test_every_file_of_the_tree_exists_and_every_module_is_in_it() -> None:
+def test_every_path_of_the_tree_exists_and_every_folder_of_modules_is_in_it() -> None:
     tree = TEXT.split("## The tree")[1].split("```")[1]
-    named = set(re.findall(r"[a-z_]+\.(?:py|yaml|sql)", tree))
-    there = {path.name for folder in ("deployments", "pipelines", "store") for path in (ROOT / folder).glob("*.py")}
-    assert named <= there | {"serve_config.yaml", "queries.sql", "NAME.py"}
-    assert {path.name for path in (ROOT / "deployments").glob("*.py")} - {"__init__.py"} <= named
+    named = set(re.findall(r"^ *([a-z_0-9]+/|[a-z_]+\.(?:py|yaml))", tree, flags=re.MULTILINE))
+    named |= set(re.findall(r"\b([a-z_0-9]+/)(?= |$)", tree, flags=re.MULTILINE))
+    packages = ("supervisor", "deployments", "pipelines", "training", "store")
+    there = {path.parent.name + "/" for package in packages for path in (ROOT / package).rglob("*.py")}
+    files = {path.name for package in packages for path in (ROOT / package).rglob("*.py")} | {"serve_config.yaml"}
+    assert there <= named
+    folders = there | {f"{path.name}/" for path in (*ROOT.iterdir(), *(ROOT / "tests").iterdir()) if path.is_dir()}
+    assert named <= folders | files | {"migrations/"}
 
 
 def test_every_curl_command_that_posts_is_found() -> None:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.facts import invents
+from pipelines.generator.selection import MAX_COPIED_WORDS, admissible, distinct, diverse
 from pipelines.policy import Policy
 from pipelines.records import Post, Proposal
 from pipelines.results import Candidate
-from pipelines.selection import MAX_COPIED_WORDS, admissible, distinct, diverse
-from pipelines.tweets import entities, is_valid, weighted_length
+from pipelines.text.facts import invents
+from pipelines.text.tweets import entities, is_valid, weighted_length
 
 SOURCE = "Our bakery on Main Street opens at 8 on Monday and we do not sell coffee: https://bakery.com/menu by @ana"
 

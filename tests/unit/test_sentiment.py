@@ -12,7 +12,7 @@ import pytest
 from textblob import TextBlob
 
 from pipelines.records import Affect, Sentiment
-from pipelines.sentiment import SentimentEnsemble, textblob_polarity
+from pipelines.sentiment.ensemble import SentimentEnsemble, textblob_polarity
 from tests.checkpoints import WORDS, save_classifier
 
 
@@ -119,7 +119,8 @@ def test_the_short_route_gives_textblobs_polarity() -> None:
 
 def test_a_lexicon_ensemble_loads_neither_torch_nor_transformers() -> None:
     script = (
-        "import sys; from pipelines.sentiment import SentimentEnsemble; SentimentEnsemble().read(['good'], ['en']); "
+        "import sys; from pipelines.sentiment.ensemble import SentimentEnsemble; "
+        "SentimentEnsemble().read(['good'], ['en']); "
         "print({'torch', 'transformers', 'sklearn', 'pandas'} & sys.modules.keys())"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

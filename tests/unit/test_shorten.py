@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.facts import keeps_facts
+from pipelines.editing.shorten import shorten
 from pipelines.records import Language
-from pipelines.sentences import sentences
-from pipelines.shorten import shorten
-from pipelines.tweets import weighted_length
+from pipelines.text.facts import keeps_facts
+from pipelines.text.sentences import sentences
+from pipelines.text.tweets import weighted_length
 
 LINK = "https://shop.example.com/new?size=9.5"
 LONG = (

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.facts import facts, invents
-from pipelines.phrases import longest_copied_run
-from pipelines.query_analyzer import QueryAnalyzer
+from pipelines.generator.phrases import longest_copied_run
+from pipelines.generator.templates import count, load_templates, parse, realise, slot_names, write
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Brief, Intent, Objective, Template, Tone
 from pipelines.spanish import SLOTS, slots
 from pipelines.spanish_grammar import gender_and_number, is_adjective, is_infinitive, is_verb
-from pipelines.templates import count, load_templates, parse, realise, slot_names, write
-from pipelines.tweets import is_valid
+from pipelines.text.facts import facts, invents
+from pipelines.text.tweets import is_valid
 
 FRAMES = [template for template in load_templates() if template.language == "es"]
 # What "de el" and "a el" become; the article of a name stays (a El Salvador).

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipelines.records import Draft, Post
-from pipelines.training.specification import WEIGHTS, features, fixed, forest
+from training.specification import WEIGHTS, features, fixed, forest
 
 NOON = datetime(2024, 3, 5, 12, tzinfo=UTC)
 NAMES = list(WEIGHTS)

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.facts import facts, invents
-from pipelines.frames import count, parse, slot_names, write
-from pipelines.phrases import longest_copied_run
-from pipelines.query_analyzer import QueryAnalyzer
-from pipelines.records import Brief, Entity, Intent, Language, Objective, Template, Tone
-from pipelines.templates import load_templates, parse_templates, realise
-from pipelines.tweets import entities, is_valid
+from pipelines.generator.frames import count, parse, slot_names, write
+from pipelines.generator.phrases import longest_copied_run
+from pipelines.generator.templates import load_templates, parse_templates, realise
+from pipelines.query_analyzer.analyzer import QueryAnalyzer
+from pipelines.records import Brief, Intent, Language, Objective, Template, Tone
+from pipelines.text.facts import facts, invents
+from pipelines.text.tweets import Entity, entities, is_valid
 
 LINK = Entity("https://example.com/offer", "URL", 0, 25)
 LINKED = "AI tools for small businesses https://example.com/offer"

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.tweets import clean_text, entities, fitting_length, is_valid, weighted_length
+from pipelines.text.tweets import clean_text, entities, fitting_length, is_valid, weighted_length
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "data" / "conformance"
 SECTIONS = {

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import WeightsRefused
-from pipelines.features import DRAFT, NEVER_REWARDED
-from pipelines.own_record import AUTHOR, percentiles, usable_posts
 from pipelines.records import Draft, Post
-from pipelines.training.archives import neighbours, read, split
-from pipelines.training.viral_calibration import COVERED, RECENT, Crossed, author_gain, calibrate, quantile
-from pipelines.training.viral_evaluation import evaluate
-from pipelines.training.viral_figures import auc, calibration_error, pair_accuracy, spearman, winkler
-from pipelines.training.viral_predictor import fit, save, table, train
-from pipelines.viral_predictor import ViralPredictor
+from pipelines.viral_predictor.features import DRAFT, NEVER_REWARDED
+from pipelines.viral_predictor.own_record import AUTHOR, percentiles, usable_posts
+from pipelines.viral_predictor.predictor import ViralPredictor
+from training.archives import neighbours, read, split
+from training.viral_calibration import COVERED, RECENT, Crossed, author_gain, calibrate, quantile
+from training.viral_evaluation import evaluate
+from training.viral_figures import auc, calibration_error, pair_accuracy, spearman, winkler
+from training.viral_predictor import fit, save, table, train
 
 NOON = datetime(2024, 3, 5, 12, tzinfo=UTC)
 FILLER = ["we", "are", "at", "the", "office", "and", "see", "what", "they", "do", "about", "it", "today"]
@@ -277,9 +277,8 @@ def test_ties_count_half_in_a_percentile():
 
 
 def test_importing_the_predictor_imports_no_training_library():
-    code = (
-        "import pipelines.viral_predictor, sys; print({'torch', 'transformers', 'pandas', 'sklearn'} & {*sys.modules})"
-    )
+    code = "import sys, pipelines.viral_predictor.predictor; "
+    code += "print({'torch', 'transformers', 'pandas', 'sklearn'} & {*sys.modules})"
     root = Path(__file__).parents[2]
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
     assert told.strip() == "set()"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from deployments.worker import Worker
+from deployments.replica import Worker
 
 
 async def test_an_error_reaches_the_caller_and_the_next_call_runs() -> None:

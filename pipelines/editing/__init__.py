@@ -1,0 +1,1 @@
+"""Edits of an author's own text that touch no fact, and advice."""

@@ -1,0 +1,250 @@
+"""Edits of a draft that touch no fact: each takes an NFC text and returns the edited ones, none where it does not fit.
+
+They know no model and no score; which of them helps is for pipelines.editing.improve to find out. A keyword or an
+emotion is only what somebody read from the text: nothing gets into a text but words of its own and phrases from
+edits.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, get_args
+
+import regex
+
+from pipelines.editing.hook import hook_first
+from pipelines.editing.sharpen import drop_fillers, load_words, phrases, sharpen_verbs
+from pipelines.records import EmotionLabel, Language, Objective
+from pipelines.text.facts import facts
+from pipelines.text.sentences import ENDED, WORD, capitalized, is_listed, is_prose, join, sentences
+from pipelines.text.tweets import Entity, entities, weighted_length
+
+EditName = Literal[
+    "shorten",
+    "hook_first",
+    "split_lines",
+    "sharpen_verbs",
+    "drop_fillers",
+    "close_for_objective",
+    "add_hashtag",
+    "keep_one_hashtag",
+    "calm_capitals",
+    "single_punctuation",
+    "add_emotional_trigger",
+]
+LONG_TEXT = 120  # weighted characters from which a text gains by line breaks
+MAX_TAG_LETTERS = 24
+MIN_TAG_LETTERS = 5
+MAX_KEYWORDS = 2
+SAD: Final[frozenset[EmotionLabel]] = frozenset({"anger", "sadness", "fear"})
+BEFORE_NOUN = regex.compile(
+    r"(?<![\w])(?:an?|the|our|your|my|their|his|her|its|these|of|about|"
+    r"el|la|los|las|una?|nuestr[oa]s?|tus?|mis?|sus?|del?|sobre)$",
+    regex.IGNORECASE,
+)
+CAPITALS = regex.compile(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/@])")
+WORDED = regex.compile(r"[\p{L}\p{M}\p{Nd}]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an edit may go by beside the text itself; `emotion` is None where nobody read it."""
+
+    language: Language = "en"
+    objectives: tuple[Objective, ...] = ()
+    emotion: EmotionLabel | None = None
+    keywords: tuple[str, ...] = ()
+
+
+def split_lines(text: str) -> list[str]:
+    """Set a blank line after the first sentence of a long text on one line, or after every sentence."""
+    parts = sentences(text)
+    if "\n" in text or len(parts) < 2 or weighted_length(text) < LONG_TEXT:
+        return []
+    first = [(sentence, gap if place else "\n\n") for place, (sentence, gap) in enumerate(parts)]
+    every = [(sentence, "\n\n") for sentence, _ in parts]
+    return list(dict.fromkeys([join(first), join(every)]))
+
+
+def close_for_objective(text: str, language: Language, objectives: Sequence[Objective]) -> list[str]:
+    """End with a question, or point at the closing link, as the objectives want it.
+
+    No question is added to one that is there, and a call to action only before a link of the draft's own.
+    """
+    if is_sensitive(text, language):
+        return []
+    closings = load_words()[language]["closings"]
+    edited = []
+    for objective in objectives:
+        for closing in closings.get(objective, ()):
+            if closing.endswith("?"):
+                edited += [] if "?" in text else _ended_with(text, closing, language)
+            else:
+                edited += _pointed_at_link(text, closing, language)
+    return list(dict.fromkeys(edited))
+
+
+def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel | None) -> list[str]:
+    """Say the emotion that was read from the text, in front or at the end: joy, surprise and optimism alone.
+
+    A text about death, loss or danger gets none, whatever was read from it, and nobody's reply does. Nothing comes
+    after a question.
+    """
+    triggers = load_words()[language]["triggers"]
+    if emotion not in triggers or is_sensitive(text, language) or text.startswith("@") or is_listed(text):
+        return []
+    if any(phrase in text for phrase in phrases("triggers")):
+        return []
+    edited = []
+    for phrase in triggers[emotion]:
+        if not phrase.endswith(":") and "?" in text:
+            continue
+        edited += [f"{phrase} {text}"] if phrase.endswith(":") else _ended_with(text, phrase, language)
+    return edited
+
+
+def add_hashtag(text: str, language: Language, keywords: Sequence[str]) -> list[str]:
+    """Make one hashtag of a keyword that stands in the text: where it stands, or at the end; none beside another.
+
+    A single word must be a name or follow an article or the like: a tag that is a verb or an adverb finds nobody.
+    """
+    found = entities(text)
+    if is_sensitive(text, language) or any(entity.label == "HASHTAG" for entity in found):
+        return []
+    edited = []
+    for keyword in keywords[:MAX_KEYWORDS]:
+        words = keyword.split()
+        letters = "".join(words)
+        if not MIN_TAG_LETTERS <= len(letters) <= MAX_TAG_LETTERS or not letters.isalpha() or facts(keyword):
+            continue
+        whole = rf"(?<![\w#@$/.\-]){regex.escape(keyword)}(?![\w'\u2019/.@\-]*[\w'\u2019/@\-])"
+        own = regex.search(whole, text, regex.IGNORECASE)
+        if own is None or _inside(own.span(), found) or (len(words) == 1 and not _is_named(text, own)):
+            continue
+        if len(words) == 1:
+            edited.append(f"{text[: own.start()]}#{text[own.start() :]}")
+        edited.append(f"{text} #{''.join(word[:1].upper() + word[1:] for word in words)}")
+    return edited
+
+
+def _is_named(text: str, word: regex.Match[str]) -> bool:
+    """Whether a word is a name within a sentence, or a noun as far as the word before it tells."""
+    before = text[: word.start()].rstrip()
+    if word[0].istitle() and before and (WORDED.search(before) or before.endswith(",")):
+        return True
+    return BEFORE_NOUN.search(before) is not None
+
+
+def keep_one_hashtag(text: str) -> str:
+    """Keep the first hashtag; of the others those that close the text go, those within a sentence become words."""
+    tags = [entity for entity in entities(text) if entity.label == "HASHTAG"]
+    closing = len(text) - len("".join(_closing_block(text)))
+    if WORDED.search(text[:closing]) and any(_goes_on(text[:closing], language) for language in get_args(Language)):
+        closing = len(text)
+    for tag in reversed(tags[1:]):
+        before, after = text[: tag.start], text[tag.end :]
+        text = before.rstrip() + after if tag.start >= closing else before + tag.text[1:] + after
+    return text.strip()
+
+
+def calm_capitals(text: str) -> str:
+    """Write a text that is mostly in capitals in lower case; links, handles and hashtags stay."""
+    if sum(map(str.isupper, text)) <= sum(map(str.islower, text)):
+        return text
+    calm = [(CAPITALS.sub(lambda word: word[0].lower(), sentence), gap) for sentence, gap in sentences(text)]
+    return join([(capitalized(sentence), gap) for sentence, gap in calm])
+
+
+def single_punctuation(text: str) -> str:
+    """Leave one mark of a run of exclamation and question marks, a question mark if there is one; Spanish ones too."""
+    found = [entity for entity in entities(text) if entity.label == "URL"]
+
+    def single(run: regex.Match[str]) -> str:
+        if _inside(run.span(), found):
+            return run[0]
+        return next((mark for mark in "?¿" if mark in run[0]), run[0][0])
+
+    return regex.sub(r"[!?]{2,}|[¡¿]{2,}", single, text)
+
+
+@lru_cache(maxsize=1024)
+def is_sensitive(text: str, language: Language) -> bool:
+    """Whether a text speaks of death, loss, danger or regret: nobody wants cheer or questions there."""
+    return _sensitive(language).search(text) is not None
+
+
+@lru_cache(maxsize=2)
+def _sensitive(language: Language) -> regex.Pattern[str]:
+    words = "|".join(regex.escape(word).replace(r"\$", r"\b") for word in load_words()[language]["sensitive"])
+    return regex.compile(rf"\b(?:{words})", regex.IGNORECASE)
+
+
+def _inside(span: tuple[int, int], found: Sequence[Entity]) -> bool:
+    return any(entity.start < span[1] and span[0] < entity.end for entity in found)
+
+
+def _closing_block(text: str) -> tuple[str, str]:
+    """Return the white space before the links and hashtags that close a text, and those."""
+    start = len(text)
+    for entity in reversed(entities(text)):
+        if entity.label not in {"URL", "HASHTAG"} or text[entity.end : start].strip():
+            break
+        start = entity.start
+    gap = len(text[:start]) - len(text[:start].rstrip())
+    return (text[start - gap : start], text[start:]) if start < len(text) else ("", "")
+
+
+def _ended_with(text: str, phrase: str, language: Language) -> list[str]:
+    """Put a sentence at the end of the prose: before closing links and hashtags where the prose is over there."""
+    gap, block = _closing_block(text)
+    head = text[: len(text) - len(gap) - len(block)]
+    if not is_prose(head) or (_goes_on(head, language) and not block):
+        return []
+    if block:
+        return [f"{head} {phrase}{gap}{block}" if ENDED.search(head) else f"{text}\n\n{phrase}"]
+    if "\n\n" in head:
+        return [f"{head}\n\n{phrase}"]
+    return [f"{head}{'' if ENDED.search(head) else '.'} {phrase}"]
+
+
+def _pointed_at_link(text: str, phrase: str, language: Language) -> list[str]:
+    """Put a call to action before the only link of a text where that begins what closes it."""
+    gap, block = _closing_block(text)
+    head = text[: len(text) - len(gap) - len(block)]
+    links = [entity for entity in entities(text) if entity.label == "URL"]
+    if len(links) != 1 or links[0].start != len(head) + len(gap) or not is_prose(head) or _goes_on(head, language):
+        return []
+    if head.split()[-1].casefold() in load_words()[language]["calls"]:
+        return []
+    stop = "" if ENDED.search(head) or "\n" in gap else "."
+    return [f"{head}{stop}{gap}{phrase} {block}"]
+
+
+def _goes_on(head: str, language: Language) -> bool:
+    """Whether a text stops in the middle of a sentence, as before a link that it introduces."""
+    if ENDED.search(head):
+        return False
+    words = WORD.findall(head)
+    return not WORDED.search(head) or words[-1].casefold() in load_words()[language]["goes_on"]
+
+
+def _changed(text: str, edited: str) -> list[str]:
+    return [edited] if edited != text and edited.strip() else []
+
+
+EDITS: Final[dict[EditName, Callable[[str, Setting], list[str]]]] = {
+    "hook_first": lambda text, _: hook_first(text),
+    "split_lines": lambda text, _: split_lines(text),
+    "sharpen_verbs": lambda text, setting: sharpen_verbs(text, setting.language),
+    "drop_fillers": lambda text, setting: drop_fillers(text, setting.language),
+    "close_for_objective": lambda text, setting: (
+        [] if setting.emotion in SAD else close_for_objective(text, setting.language, setting.objectives)
+    ),
+    "add_hashtag": lambda text, setting: add_hashtag(text, setting.language, setting.keywords),
+    "keep_one_hashtag": lambda text, _: _changed(text, keep_one_hashtag(text)),
+    "calm_capitals": lambda text, _: _changed(text, calm_capitals(text)),
+    "single_punctuation": lambda text, _: _changed(text, single_punctuation(text)),
+    "add_emotional_trigger": lambda text, setting: add_emotional_trigger(text, setting.language, setting.emotion),
+}

@@ -1,0 +1,1 @@
+"""Writes candidates for a brief and chooses among what was written."""

@@ -1,0 +1,195 @@
+"""Writes for briefs with a model behind HTTP: a server that speaks OpenAI's chat completions, or Claude.
+
+What a server answers is not trusted: its size is bounded and its shape is checked, and no part of an error that it
+sends is repeated. One event loop stays, and with it the connections; the clients' own retries count against the budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from typing import Annotated, Any, Literal, Protocol, get_args
+
+from pydantic import BaseModel, Field, ValidationError
+
+from pipelines.errors import ModelUnavailable
+from pipelines.generator.language_model import MAX_PROMPT_CHARACTERS, Completion, instruction, material
+from pipelines.records import Brief
+from pipelines.text.tweets import MAX_WEIGHTED_LENGTH
+
+Provider = Literal["openai", "anthropic"]
+
+STAGE = "generator.lm"
+HOMES: dict[Provider, str] = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+# A token has at least one character.
+MAX_TOKENS = MAX_WEIGHTED_LENGTH
+MAX_ANSWER_BYTES = 1024 * 1024
+MAX_CONNECTIONS = 8
+MAX_RETRIES = 2
+
+
+class _Message(BaseModel):
+    content: str
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _ChatCompletion(BaseModel):
+    """What is read of OpenAI's answer (https://platform.openai.com/docs/api-reference/chat/object)."""
+
+    choices: Annotated[list[_Choice], Field(min_length=1)]
+
+    def completion(self) -> Completion:
+        return Completion(self.choices[0].message.content, self.choices[0].finish_reason == "stop")
+
+
+class _Block(BaseModel):
+    type: str
+    text: str = ""
+
+
+class _ClaudeMessage(BaseModel):
+    """What is read of Claude's answer (https://docs.anthropic.com/en/api/messages)."""
+
+    content: Annotated[list[_Block], Field(min_length=1)]
+    stop_reason: str | None = None
+
+    def completion(self) -> Completion:
+        text = "".join(block.text for block in self.content if block.type == "text")
+        return Completion(text, self.stop_reason == "end_turn")
+
+
+class _Answer(Protocol):
+    def iter_bytes(self) -> AsyncIterator[bytes]: ...
+
+
+class RemoteModel:
+    """A model behind HTTP with the same methods as LanguageModel; calls of one instance never overlap."""
+
+    def __init__(self, provider: Provider, model: str, base_url: str | None = None, key: str | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            provider: the protocol that the server speaks.
+            model: its name there.
+            base_url: where the server is; None for the provider's own.
+            key: sent as the provider wants it; None where the server asks for none.
+
+        Raises:
+            ValueError: the provider's own server without a key, or an unknown provider.
+        """
+        if provider not in get_args(Provider):
+            raise ValueError(f"unknown provider {provider!r}: one of {', '.join(get_args(Provider))}")
+        if not key and base_url is None:
+            raise ValueError(f"{HOMES[provider]} wants a key: set {provider.upper()}_API_KEY")
+        self.version = f"{provider}:{model}"
+        self._provider = provider
+        self._model = model
+        self._base_url = base_url or HOMES[provider]
+        self._key = key or "none"
+        self._runner = asyncio.Runner()
+        self._client: Any = None
+
+    def close(self) -> None:
+        """Close the connections; the model cannot be asked again."""
+        if self._client is not None:
+            self._runner.run(self._client.close())
+        self._runner.close()
+
+    def complete(
+        self, briefs: Sequence[Brief], *, temperature: float, top_p: float, max_seconds: float
+    ) -> list[list[Completion] | ModelUnavailable]:
+        """Ask `brief.n` times for each brief, all at once, and return within `max_seconds` what came.
+
+        A brief none of whose calls was answered gets the reason instead. OpenAI's protocol takes a seed for each call
+        and promises little for it; Claude's takes neither seed nor temperature nor top_p.
+        """
+        return self._runner.run(self._complete(briefs, temperature, top_p, max_seconds))
+
+    async def _complete(
+        self, briefs: Sequence[Brief], temperature: float, top_p: float, max_seconds: float
+    ) -> list[list[Completion] | ModelUnavailable]:
+        if self._client is None:
+            self._client = self._open()
+        deadline = asyncio.get_running_loop().time() + max_seconds
+        calls = [[self._ask(brief, turn, temperature, top_p, deadline) for turn in range(brief.n)] for brief in briefs]
+        answers = await asyncio.gather(*(asyncio.gather(*turns) for turns in calls))
+        results: list[list[Completion] | ModelUnavailable] = []
+        for turns in answers:
+            completions = [turn for turn in turns if isinstance(turn, Completion)]
+            failures = [turn for turn in turns if isinstance(turn, ModelUnavailable)]
+            results.append(failures[0] if failures and not completions else completions)
+        return results
+
+    async def _ask(
+        self, brief: Brief, turn: int, temperature: float, top_p: float, deadline: float
+    ) -> Completion | ModelUnavailable:
+        library: Any = import_module(self._provider)
+        try:
+            async with asyncio.timeout_at(deadline), self._call(brief, turn, temperature, top_p) as answer:
+                body = await _bounded(answer)
+            kind = _ChatCompletion if self._provider == "openai" else _ClaudeMessage
+            return kind.model_validate_json(body).completion()
+        except (TimeoutError, library.APITimeoutError):
+            reason = "no answer in time"
+        except library.APIStatusError as error:
+            reason = f"the server answered {error.status_code}"
+        except library.APIConnectionError:
+            reason = "no connection"
+        except (ValidationError, _TooLong):
+            reason = "the answer cannot be read"
+        except Exception as error:  # noqa: BLE001  # the libraries let errors of their HTTP client through
+            reason = type(error).__name__
+        return ModelUnavailable(STAGE, reason)
+
+    def _call(self, brief: Brief, turn: int, temperature: float, top_p: float) -> AbstractAsyncContextManager[_Answer]:
+        told = instruction(brief)
+        asked = {"role": "user", "content": material(brief.query[:MAX_PROMPT_CHARACTERS])}
+        call: AbstractAsyncContextManager[_Answer]
+        if self._provider == "openai":
+            call = self._client.chat.completions.with_streaming_response.create(
+                model=self._model,
+                messages=[{"role": "system", "content": told}, asked],
+                max_completion_tokens=MAX_TOKENS,
+                temperature=temperature,
+                top_p=top_p,
+                seed=random.Random(f"{brief.seed}:{turn}").getrandbits(31),
+            )
+        else:
+            call = self._client.messages.with_streaming_response.create(
+                model=self._model, system=told, messages=[asked], max_tokens=MAX_TOKENS
+            )
+        return call
+
+    def _open(self) -> Any:
+        library: Any = import_module(self._provider)
+        http: Any = import_module("httpx2")
+        kind = library.AsyncOpenAI if self._provider == "openai" else library.AsyncAnthropic
+        return kind(
+            api_key=self._key,
+            base_url=self._base_url,
+            max_retries=MAX_RETRIES,
+            # Redirects are not followed: they would carry the key and the author's text elsewhere.
+            http_client=http.AsyncClient(
+                limits=http.Limits(max_connections=MAX_CONNECTIONS), follow_redirects=False, timeout=None
+            ),
+        )
+
+
+class _TooLong(Exception):
+    """The answer is longer than any that holds one tweet."""
+
+
+async def _bounded(answer: _Answer) -> bytes:
+    body = bytearray()
+    async for part in answer.iter_bytes():
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            raise _TooLong
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""Reads what a query says: language, entities, keywords, readability."""

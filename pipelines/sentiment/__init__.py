@@ -1,0 +1,1 @@
+"""Reads how a text feels and what it wants: sentiment, emotion, risks, intent."""

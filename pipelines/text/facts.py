@@ -1,0 +1,85 @@
+"""What a text states that nobody may change or invent: numbers, links, handles, days and negations.
+
+An edit keeps them as a multiset; whatever is written anew holds none that its source does not. It reads signs and
+words, not meaning: "a dozen" and "soon" are no facts to it. "One" is none either: it is a pronoun more often.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+import regex
+
+from pipelines.text.tweets import entities
+
+# fmt: off
+NEGATIONS = frozenset({
+    "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "cannot",
+    "nunca", "jamás", "nada", "nadie", "ningún", "ninguno", "ninguna", "ni", "sin", "tampoco",
+})
+NUMBER_WORDS = frozenset({
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty",
+    "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "half",
+    "double", "twice", "triple", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once",
+    "doce", "veinte", "treinta", "cuarenta", "cincuenta", "sesenta", "setenta", "ochenta", "noventa", "cien",
+    "ciento", "mil", "millón", "millones", "doble", "mitad",
+})
+# Not May and March, which are words of every day.
+DAYS = frozenset({
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "april",
+    "june", "july", "august", "september", "october", "november", "december", "lunes", "martes", "miércoles",
+    "jueves", "viernes", "sábado", "domingo", "enero", "febrero", "marzo", "abril", "junio", "julio", "agosto",
+    "septiembre", "octubre", "noviembre", "diciembre",
+})
+# fmt: on
+# An English "once" is no eleven.
+ENGLISH_ONCE = regex.compile(r"\b(?:once)\s+(?:you|we|i|it|they|he|she|the|a|upon|again|more|and|in)\b")
+# Also what X would not link: nobody may send a reader to http://localhost.
+ADDRESS = regex.compile(r"\b[a-z][a-z0-9+.\-]*://\S+", regex.IGNORECASE)
+EMAIL = regex.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+NUMBER = regex.compile(r"[$€£¥]?\p{Nd}+(?:[.,:/\-]\p{Nd}+)*(?:%|[€£¥]|\p{L}+)?")
+WORD = regex.compile(r"[\p{L}\p{M}]+(?:'\p{L}+)?")
+
+
+@lru_cache(maxsize=4096)
+def _facts(text: str) -> tuple[str, ...]:
+    text = unicodedata.normalize("NFC", text)
+    found: list[str] = []
+    rest = text
+    linked = {entity.text for entity in entities(text) if entity.label == "URL"}
+    for address in (*EMAIL.findall(text), *ADDRESS.findall(text)):
+        if not any(address.startswith(link) for link in linked):
+            found.append(address.casefold())
+            rest = rest.replace(address, " ", 1)
+    marked = list(rest)
+    for entity in entities(rest):
+        if entity.label in {"URL", "MENTION", "CASHTAG"}:
+            # A link's path may be told apart by case; a handle is not.
+            found.append(entity.text if entity.label == "URL" else entity.text.casefold())
+        if entity.label != "EMOJI":
+            marked[entity.start : entity.end] = " " * (entity.end - entity.start)
+    folded = ENGLISH_ONCE.sub(" ", "".join(marked).casefold().replace("\u2019", "'"))
+    found += NUMBER.findall(folded)
+    for word in WORD.findall(folded):
+        if word in NEGATIONS or word.endswith("n't"):
+            found.append("not")
+        elif word in NUMBER_WORDS or word in DAYS:
+            found.append(word)
+    return tuple(found)
+
+
+def facts(text: str) -> Counter[str]:
+    """Return the facts of a text with how often each stands there; all negations are one and the same."""
+    return Counter(_facts(text))
+
+
+def keeps_facts(original: str, edited: str) -> bool:
+    """Tell whether an edit states exactly what the original does: no fact lost, none added, none repeated."""
+    return facts(original) == facts(edited)
+
+
+def invents(source: str, text: str) -> set[str]:
+    """Return the facts of a text that its source does not hold."""
+    return facts(text).keys() - facts(source).keys()

@@ -1,1 +1,0 @@
-"""Scripts that produce what stands under models/: python -m pipelines.training.NAME --data ... --out ..."""

@@ -1,0 +1,1 @@
+"""How drafts will do, and which of two wordings does better."""

@@ -1,0 +1,213 @@
+"""How a draft will do against its author's own record: expected percentile of engagement, with the reasons.
+
+The score is a sum: a base, the wording, the moment, and what the author's own posts say. It knows texts, moments and
+counts of the author's posts; it knows no followers, media, topics of the day or viewers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.records import Draft, History, Post
+from pipelines.results import OwnRecord, Prediction, Subscores
+from pipelines.viral_predictor.features import DRAFT, TIME, Floats, Wording, draft_wording, grams, time_of
+from pipelines.viral_predictor.own_record import (
+    AUTHOR,
+    MIN_POSTS,
+    REWARDED,
+    Record,
+    author_terms,
+    record_of,
+    usable_posts,
+)
+from pipelines.weights import read_arrays, read_weights
+
+FORMAT: Final = 2
+METHOD: Final = "exact terms of an additive model, relative to the average training post"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Trained numbers, in score points.
+
+    words (2**bits,), words_mean (); wording_mean, wording_scale, wording (len(DRAFT),) where `wording` applies to
+    (count - mean) / scale; time_mean, time (len(TIME),); author (len(AUTHOR),); base (); importance (gram buckets,),
+    the squared inverse document frequency of character 4-grams. calibration is (2, 3, 6): without and with a record;
+    logit P(beats median), 10 % and 90 % bound of the outcome in points; each a sum over 1, (score - 50) / 10, and of
+    the record recent / 10, spread / 10, posts / 100 and the log odds of its share above its median.
+    """
+
+    words: NDArray[np.float32]
+    words_mean: Floats
+    wording_mean: Floats
+    wording_scale: Floats
+    wording: Floats
+    time_mean: Floats
+    time: Floats
+    author: Floats
+    base: Floats
+    importance: Floats
+    calibration: Floats
+
+    @property
+    def bits(self) -> int:
+        """Binary logarithm of the number of word buckets."""
+        return len(self.words).bit_length() - 1
+
+
+class ViralPredictor:
+    """Scores drafts with fixed weights; equal drafts get equal predictions in every process and batch."""
+
+    def __init__(self, weights: Weights, version: str) -> None:
+        self.weights = weights
+        self.version = version
+        # The score rests on none of X's published ranking weights.
+        self.weights_version: str | None = None
+        self._base = float(weights.base)
+        self._calibration: list[list[list[float]]] = weights.calibration.tolist()
+        self._importance = np.append(weights.importance, 0.0)
+        self._gram_bits = len(weights.importance).bit_length() - 1
+        self._wording_names, self._wording_starts = _groups(DRAFT)
+        self._time_names, self._time_starts = _groups(TIME)
+
+    @classmethod
+    def load(cls, folder: Path) -> ViralPredictor:
+        """Read weights.npz and metadata.json from `folder`.
+
+        Raises:
+            WeightsRefused: a file is missing or unreadable, or the weights are not those of the metadata.
+        """
+        metadata, files = read_weights(folder, FORMAT)
+        arrays = read_arrays(files["weights.npz"])
+        numbers = {name: array.astype(np.float64) for name, array in arrays.items() if name != "words"}
+        return cls(Weights(words=arrays["words"].astype(np.float32), **numbers), str(metadata["version"]))
+
+    def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
+        """Score drafts in their order; nothing is drawn at random and nothing is read from the clock.
+
+        A post counts as usable if it is older than 24 h at `posted_at`; without `posted_at` all of them are.
+        With fewer than 25 usable posts there is no author term, without `posted_at` no term for the time.
+        """
+        read = draft_wording([draft.text for draft in drafts], self.weights.bits)
+        words, counts, time = self._terms(read, [draft.posted_at for draft in drafts])
+        records, own_posts = self.records(drafts)
+        author = self._author_terms(drafts, records, read, words + counts[:, REWARDED].sum(1))
+        wording_terms = np.add.reduceat(counts, self._wording_starts, axis=1).tolist()
+        time_terms = np.add.reduceat(time, self._time_starts, axis=1).tolist()
+        predictions = []
+        for row, draft in enumerate(drafts):
+            contributions = {
+                "words": float(words[row]),
+                **dict(zip(self._wording_names, wording_terms[row], strict=True)),
+            }
+            wording_points, time_points, author_points = sum(contributions.values()), None, None
+            if draft.posted_at is not None:
+                contributions.update(zip(self._time_names, time_terms[row], strict=True))
+                time_points = sum(time_terms[row])
+            if (terms := author[row]) is not None:
+                contributions.update(zip(AUTHOR, terms, strict=True))
+                author_points = sum(terms)
+            subscores = Subscores(wording=wording_points, author=author_points, time=time_points)
+            predictions.append(self._prediction(contributions, subscores, records[row], own_posts[row]))
+        return predictions
+
+    def wording_points(self, texts: Sequence[str]) -> Floats:
+        """Return the wording sub-score of each text, (texts,) in score points."""
+        words, counts, _ = self._terms(draft_wording(texts, self.weights.bits), [None] * len(texts))
+        points: Floats = words + counts.sum(axis=1)
+        return points
+
+    def _prediction(
+        self, contributions: dict[str, float], subscores: Subscores, record: Record | None, own_posts: int
+    ) -> Prediction:
+        unclipped = self._base + sum(contributions.values())
+        score = min(max(unclipped, 0.0), 100.0)
+        if score != unclipped:
+            contributions["clipped"] = score - unclipped
+        known = (1.0, (score - 50.0) / 10.0, *(record.evidence if record else ()))
+        chance, low, high = (
+            sum([weight * number for weight, number in zip(weights, known, strict=False)])
+            for weights in self._calibration[int(record is not None)]
+        )
+        return Prediction(
+            viral_score=score,
+            p_beats_median=1.0 / (1.0 + math.exp(-chance)),
+            interval=(max(min(low, score), 0.0), min(max(high, score), 100.0)),
+            base=self._base,
+            contributions=contributions,
+            subscores=subscores,
+            evidence=OwnRecord(own_posts),
+            method=METHOD,
+        )
+
+    def _terms(self, read: Wording, moments: Sequence[datetime | None]) -> tuple[Floats, Floats, Floats]:
+        """Return points of the words (n,), the counts (n, len(DRAFT)) and the time (n, len(TIME), may be NaN)."""
+        weights = self.weights
+        words = np.bincount(read.rows, read.weights * weights.words[read.buckets], minlength=len(read.counts))
+        counts = (read.counts - weights.wording_mean) / weights.wording_scale * weights.wording
+        return words - weights.words_mean, counts, (time_of(moments) - weights.time_mean) * weights.time
+
+    def records(self, drafts: Sequence[Draft]) -> tuple[list[Record | None], list[int]]:
+        """Return the record behind each draft, None where it is too short, and its usable posts."""
+        # Hashing a history costs a tenth of reading it; drafts of one request share theirs or were sent equal ones.
+        firsts: dict[History, int] = {}
+        places: dict[int, int] = {}
+        known: dict[tuple[int, datetime | None], tuple[Record | None, int]] = {}
+        found = []
+        for row, draft in enumerate(drafts):
+            if id(draft.history) not in places:
+                places[id(draft.history)] = firsts.setdefault(draft.history, row)
+            key = (places[id(draft.history)], draft.posted_at)
+            if key not in known:
+                posts = usable_posts(draft)
+                known[key] = (self._record(posts) if len(posts) >= MIN_POSTS else None, len(posts))
+            found.append(known[key])
+        return [record for record, _ in found], [posts for _, posts in found]
+
+    def _author_terms(
+        self, drafts: Sequence[Draft], records: Sequence[Record | None], read: Wording, points: Floats
+    ) -> list[list[float] | None]:
+        """Return the author terms of each draft, None where there is no record."""
+        places = [row for row, record in enumerate(records) if record]
+        own = grams([drafts[row].text for row in places], self._gram_bits)
+        counts = self._habit_counts(read.counts)
+        terms: list[list[float] | None] = [None] * len(drafts)
+        for place, row in enumerate(places):
+            if record := records[row]:
+                buckets = own.buckets[own.starts[place] : own.starts[place + 1]]
+                found = author_terms(record, counts[row], float(points[row]), buckets, self._importance)
+                terms[row] = (found * self.weights.author).tolist()
+        return terms
+
+    def _record(self, posts: Sequence[Post]) -> Record:
+        texts = [post.text for post in posts]
+        read = draft_wording(texts, self.weights.bits)
+        words, counts, time = self._terms(read, [post.created_at for post in posts])
+        return record_of(
+            posts,
+            expected=self.weights.base + words + counts.sum(1) + time.sum(1),
+            counts=self._habit_counts(read.counts),
+            points=words + counts[:, REWARDED].sum(1),
+            grams=grams(texts, self._gram_bits),
+            importance=self._importance,
+        )
+
+    def _habit_counts(self, counts: Floats) -> Floats:
+        standardized: Floats = ((counts - self.weights.wording_mean) / self.weights.wording_scale)[:, REWARDED]
+        return standardized
+
+
+def _groups(features: dict[str, str]) -> tuple[list[str], list[int]]:
+    """Return the contributions that `features` belong to and where each begins."""
+    names = [(name.split("_")[0], index) for index, name in enumerate(features)]
+    first = {group: next(members)[1] for group, members in groupby(names, key=lambda pair: pair[0])}
+    return list(first), list(first.values())

@@ -1,0 +1,1 @@
+"""The only code that starts servers: Postgres, Redis, the Ray cluster."""
