@@ -30,6 +30,7 @@ COPY pipelines pipelines
 COPY store store
 COPY deployments deployments
 COPY supervisor supervisor
+RUN python -m supervisor.writer && rm -rf .murmuration/base
 
 USER 1000:1000
 EXPOSE 8000

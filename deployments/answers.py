@@ -94,7 +94,7 @@ class Answers:
         self._writes: MicroBatcher[AnalyzedQuery, bool] = MicroBatcher(
             "store",
             self._save,
-            config.stages.store.limits(),
+            config.limits()["store"],
             transient=(StoreUnavailable,),
             on_batch=lambda items, seconds: stages.watch.batch("store", items, seconds),
         )
@@ -107,8 +107,8 @@ class Answers:
         """Apply a new user_config while serving."""
         self.config = config
         self.engines = replace(self.engines, policy=Policy(config.policy))
-        self.stages.reconfigure(config.stages)
-        self._writes.limits = config.stages.store.limits()
+        self.stages.reconfigure(config.limits())
+        self._writes.limits = config.limits()["store"]
 
     async def answer(self, query: Query, account: str, idempotency_key: str | None) -> bytes:
         """Return the JSON response to a query; the row is committed wherever it says `persisted: true`.
@@ -185,9 +185,8 @@ class Answers:
         return row, computed
 
     def _engine(self, query: Query) -> Literal["templates", "lm"]:
-        """Which engine decides what a query costs: the language model where it writes or reads, else templates."""
-        asked = query.engine != "templates" and (self.engines.language_model or self.engines.fluency_floor is not None)
-        return "lm" if asked else "templates"
+        """Which engine decides what a query costs: the language model where it writes, else templates."""
+        return "lm" if query.engine != "templates" and self.engines.language_model else "templates"
 
     async def _cached(self, key: str, query: Query, engines: Engines) -> Computed:
         engine = self._engine(query)
@@ -204,8 +203,7 @@ class Answers:
         return computed
 
     def _stages_for(self, engine: str, latency_budget_ms: int | None) -> RequestStages:
-        writes = engine == "lm" and self.engines.language_model
-        budget_s = self.config.language_model_deadline_s if writes else self.config.deadline_s
+        budget_s = self.config.language_model_deadline_s if engine == "lm" else self.config.deadline_s
         if latency_budget_ms is not None:
             budget_s = min(budget_s, latency_budget_ms / 1000)
         return self.stages.until(asyncio.get_running_loop().time() + budget_s)
@@ -218,6 +216,7 @@ class Answers:
             {
                 "analysis": answer.analysis,
                 "templates": answer.templates,
+                "best": answer.best,
                 "recommendations": answer.recommendations,
                 "viral_score": answer.viral_score,
                 "prediction": answer.prediction,

@@ -17,7 +17,6 @@ from deployments.settings import Args, ConfigError, RemoteLanguageModel, read_se
 from deployments.stages import Handles
 from deployments.viral_predictor import ViralPredictor
 from pipelines.generator.candidates import Engines
-from pipelines.generator.fluency import read_critic
 
 
 def build(args: Args) -> Application:
@@ -38,11 +37,19 @@ def build(args: Args) -> Application:
         sentiment=_deploy(SentimentEnsemble, "sentiment").bind(
             args.encoder,
             args.intent,
+            args.sensitivity,
             transformer=args.sentiment_transformer,
             languages=args.sentiment_languages,
             device=args.device,
         ),
-        generator=_deploy(TweetGenerator, "generator").bind(model, args.critic, args.device, key),
+        generator=_deploy(TweetGenerator, "generator").bind(
+            model,
+            args.judge,
+            args.verifier,
+            device=args.device,
+            writer_threads=args.writer_threads,
+            key=key,
+        ),
         viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(
             args.viral_predictor, args.wording, args.encoder
         ),
@@ -52,10 +59,7 @@ def build(args: Args) -> Application:
         settings.database_url.get_secret_value(),
         settings.redis_url.get_secret_value(),
         {account: key.get_secret_value() for account, key in settings.murmuration_api_keys.items()},
-        Engines(
-            language_model=model is not None,
-            fluency_floor=read_critic(args.critic)[0]["fluency_floor"] if args.critic else None,
-        ),
+        Engines(language_model=model is not None),
     )
 
 

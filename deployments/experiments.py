@@ -5,67 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import Path, Request
 from pydantic import TypeAdapter
 
-from deployments.http.calls import account_of, stored
 from deployments.http.experiment_bodies import PLAN, DayResult, Experiment, TimeSlot
-from deployments.http.problems import Problem
 from pipelines.experiments.analysis import Split, analyze, needed_units
 from pipelines.experiments.arms import Arm
-from pipelines.experiments.bandit import allocation
+from pipelines.experiments.bayes import allocation
 from pipelines.experiments.decision import decide
-from pipelines.experiments.organic import Alternation, decide_posts
 from pipelines.experiments.records import NewExperiment, Plan, PostCounts, SlotPlan, Variant, weights
 from pipelines.experiments.results import Results
-from pipelines.experiments.switchback import Slot, schedule
-from store.experiments import Counts, ExperimentTable, StoredExperiment
+from pipelines.experiments.switchback import Alternation, Slot, decide_posts, schedule
+from store.experiments import Counts, StoredExperiment
 from store.templates import Reading
 
 RESULTS = TypeAdapter(Results)
 SECONDS_A_DAY = 86_400.0
 # Before an hour has passed nobody knows how many units come in a day.
 MIN_PACE_S = 3_600.0
-ExperimentId = Annotated[str, Path(description="The id of an experiment.", json_schema_extra={"format": "uuid"})]
-
-
-async def find_experiment(request: Request, experiment_id: str, table: ExperimentTable) -> StoredExperiment:
-    """Return an experiment of the caller's account.
-
-    Raises:
-        Problem: 404 for any other.
-    """
-    found = await stored(table.find(account_of(request), experiment_number(experiment_id)))
-    if found is None:
-        raise _unknown()
-    return found
-
-
-def experiment_number(experiment_id: str) -> UUID:
-    """Return the id in a path.
-
-    Raises:
-        Problem: 404 for what is none.
-    """
-    try:
-        return UUID(experiment_id)
-    except ValueError as error:
-        raise _unknown() from error
-
-
-def wrong_state(experiment: StoredExperiment, state: str) -> Problem:
-    """409 for what cannot be done in the experiment's state."""
-    now = "a draft" if experiment.state == "draft" else experiment.state
-    return Problem(HTTPStatus.CONFLICT, f"The experiment is {now}, and this can be done only while it is {state}.")
-
-
-def _unknown() -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, "There is no such experiment.")
 
 
 def plan_of(new: NewExperiment) -> Plan:

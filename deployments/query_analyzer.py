@@ -22,7 +22,7 @@ class QueryAnalyzer:
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Apply `user_config` without a restart."""
-        self._pipeline.min_language_confidence = QueryAnalyzerConfig.model_validate(user_config).min_language_confidence
+        self._pipeline.default_language = QueryAnalyzerConfig.model_validate(user_config).default_language
 
     async def analyze(self, items: list[tuple[str, str | None]]) -> Batch[Analysis]:
         """Analyze (text, language or None to detect it) pairs."""

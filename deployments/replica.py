@@ -49,6 +49,12 @@ class Worker:
         """Start no thread yet; with a `niceness` above 0 (to 19) it leaves the cores to others who want them."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=partial(_be_nice, niceness))
 
+    def result(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Return what `function` returns on the thread, and wait for it: for what is loaded before anybody calls."""
+        return self._executor.submit(function, *args, **kwargs).result()
+
     async def run(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:

@@ -1,4 +1,4 @@
-"""sentiment: encoder or transformer + VADER + TextBlob, emotion, risks and intent (CPU or a share of a GPU)."""
+"""sentiment: encoder or transformer + VADER + TextBlob, emotion, risks, intent, sensitivity (CPU or part of a GPU)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipelines.encoder import Encoder
 from pipelines.records import Affect
 from pipelines.sentiment.ensemble import SentimentEnsemble as Pipeline
 from pipelines.sentiment.intent import IntentModel
+from pipelines.sentiment.sensitivity import SensitivityModel
 
 
 class SentimentEnsemble:
@@ -21,6 +22,7 @@ class SentimentEnsemble:
         self,
         encoder: Path | None,
         intent: Path | None,
+        sensitivity: Path | None,
         *,
         transformer: str | None,
         languages: tuple[str, ...],
@@ -32,6 +34,7 @@ class SentimentEnsemble:
         self._pipeline = Pipeline(
             loaded,
             IntentModel.load(intent, encoder=loaded.version) if intent and loaded else None,
+            SensitivityModel.load(sensitivity, encoder=loaded.version) if sensitivity and loaded else None,
             transformer=transformer,
             device=resolve(device),
             transformer_languages=languages,

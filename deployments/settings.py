@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.microbatch import Limits
+from deployments.stages import STAGES
 from pipelines.generator.remote_model import Provider
 from pipelines.policy import Action, Policy
 
@@ -23,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MIN_KEY_CHARACTERS = 16
 REFUSED_KEYS = frozenset({"changeme", "changethis", "secret", "password"})
 Device = Literal["auto", "cpu", "cuda"]
+# The adapter of our own writer, and where set-up puts the model that it was merged into; see supervisor/writer.py.
+OWN_WRITER = "models/generator"
+PREPARED_WRITER = ROOT / ".murmuration" / "writer"
 
 
 class Settings(BaseSettings):
@@ -110,14 +114,18 @@ class Args(Strict):
     spacy_models: dict[str, str] = Field(default_factory=dict)
     encoder: Path | None = Path("models/encoder")
     intent: Path | None = Path("models/intent")
+    sensitivity: Path | None = Path("models/sensitivity")
     sentiment_transformer: str | None = None
     sentiment_languages: tuple[str, ...] = ("en",)
-    language_model: str | RemoteLanguageModel | None = None
-    critic: Path | None = Path("models/generator")
+    # models/generator: our own; else an id or folder of a causal model, or one behind HTTP; null for none.
+    language_model: str | RemoteLanguageModel | None = OWN_WRITER
+    writer_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    judge: Path = Path("models/judge")
+    verifier: Path | None = Path("models/verifier")
     viral_predictor: Path = Path("models/viral_predictor")
     wording: Path | None = Path("models/wording")
 
-    @field_validator("encoder", "intent", "critic", "viral_predictor", "wording")
+    @field_validator("encoder", "intent", "sensitivity", "judge", "verifier", "viral_predictor", "wording")
     @classmethod
     def _from_the_root(cls, folder: Path | None) -> Path | None:
         # Replicas do not run in the project's folder.
@@ -125,7 +133,7 @@ class Args(Strict):
 
     @model_validator(mode="after")
     def _some_read_the_encoder(self) -> Args:
-        for name in ("intent", "wording"):
+        for name in ("intent", "sensitivity", "wording"):
             if getattr(self, name) and not self.encoder:
                 raise ValueError(f"{name} needs an encoder: set encoder, or {name}: null")
         return self
@@ -143,23 +151,11 @@ class StageConfig(Strict):
         return Limits(max_items=self.max_items, max_in_flight=self.max_in_flight, max_waiting=self.max_waiting)
 
 
-class Stages(Strict):
-    """One batcher for each model stage and one for the store."""
-
-    query_analyzer: StageConfig
-    sentiment: StageConfig
-    templates: StageConfig
-    language_model: StageConfig
-    fluency: StageConfig
-    viral_predictor: StageConfig
-    wording: StageConfig
-    store: StageConfig
-
-
 class IngressConfig(Strict):
     """`user_config` of the ingress; times in seconds."""
 
-    stages: Stages
+    # Bounds of the batcher of each stage, and of the store's.
+    stages: dict[str, StageConfig]
     deadline_s: Annotated[float, Field(gt=0, le=120)]
     language_model_deadline_s: Annotated[float, Field(gt=0, le=120)]
     store_deadline_s: Annotated[float, Field(gt=0, le=30)]
@@ -172,6 +168,17 @@ class IngressConfig(Strict):
     # What follows from breaking a rule of X, by rule; what is not named keeps its default, see pipelines/policy.json.
     policy: dict[str, Action] = Field(default_factory=dict)
 
+    @field_validator("stages")
+    @classmethod
+    def _know_the_stages(cls, stages: dict[str, StageConfig]) -> dict[str, StageConfig]:
+        if odd := sorted(stages.keys() ^ {*STAGES, "store"}):
+            raise ValueError(f"{odd[0]}: {'missing' if odd[0] not in stages else 'there is no such stage'}")
+        return stages
+
+    def limits(self) -> dict[str, Limits]:
+        """The bounds of each batcher as it takes them."""
+        return {name: stage.limits() for name, stage in self.stages.items()}
+
     @field_validator("policy")
     @classmethod
     def _know_the_rules(cls, actions: dict[str, Action]) -> dict[str, Action]:
@@ -182,7 +189,8 @@ class IngressConfig(Strict):
 class QueryAnalyzerConfig(Strict):
     """`user_config` of the query analyzer."""
 
-    min_language_confidence: Annotated[float, Field(ge=0, le=1)]
+    # ISO 639-1: what a text that shows no language is in.
+    default_language: Annotated[str, Field(pattern="^[a-z]{2}$")]
 
 
 class SentimentWeights(Strict):

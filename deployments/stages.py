@@ -1,36 +1,28 @@
 """The stages as the ingress calls them: one batcher for each, one deadline for all calls of a request.
 
-Answers pipelines.optimize.Models from the cluster; what a stage costs and how often it fails is told to `Watch`.
+STAGES says what a stage is: whoever adds one adds a row there, a method to its deployment and its bounds to
+serve_config.yaml. Answers pipelines.optimize.Models from the cluster; what a stage costs is told to `Watch`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from deployments.microbatch import Failed, MicroBatcher, Overloaded
-from deployments.settings import Stages as StageConfigs
+from deployments.microbatch import Failed, Limits, MicroBatcher, Overloaded
 from pipelines.errors import ModelUnavailable
-from pipelines.records import Affect, Analysis, Brief, Draft, Model, Pair, Proposal
+from pipelines.records import Affect, Analysis, Brief, Draft, Drafts, Language, Model, Pair, Proposal
 from pipelines.results import Comparison, Prediction
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Share of the time left that a stage may use when others still wait for it; the last one may use all.
-ANALYSIS_SHARE = 0.4
-WRITING_SHARE = 0.5
-LANGUAGE_MODEL_SHARE = 0.8
-FLUENCY_SHARE = 0.3
-LANGUAGE_MODEL = "generator.lm"
-FLUENCY = "generator.fluency"
-WORDING = "viral_predictor.wording"
 WARM_UP_TEXT = "Our new running shoes are here. Which color would you wear?"
 
 
@@ -40,6 +32,56 @@ class Batch(Generic[Result]):
 
     version: str
     results: Sequence[Result]
+
+
+def _text_bytes(item: tuple[str, str | None]) -> int:
+    return 4 * len(item[0]) + 64
+
+
+def _brief_bytes(brief: Brief) -> int:
+    # A library travels once for all briefs of its account, but a batch may hold as many accounts as briefs.
+    return 12 * len(brief.query) + 4096 + sum(4 * len(template.content) + 256 for template in brief.templates)
+
+
+def _judged_bytes(item: tuple[str, str, Language]) -> int:
+    return 4 * (len(item[0]) + len(item[1])) + 64
+
+
+def _draft_bytes(draft: Draft) -> int:
+    return 4 * len(draft.text) + sum(4 * len(post.text) + 128 for post in draft.history) + 128
+
+
+def _pair_bytes(pair: Pair) -> int:
+    return 4 * (len(pair.a) + len(pair.b)) + 128
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One method of a model's deployment as the ingress calls it.
+
+    `size_of` estimates the bytes of an item on the wire; `share` of the time left is what a request gives it, below 1
+    where others still wait for its answer. `name` is what metrics, timings and `degraded` call it; with `budget` the
+    method is told the seconds that it has.
+    """
+
+    model: Model
+    method: str
+    size_of: Callable[[Any], int]
+    share: float = 1.0
+    name: str = ""
+    budget: bool = False
+
+
+# By the name of its bounds in serve_config.yaml.
+STAGES: Mapping[str, Stage] = {
+    "query_analyzer": Stage("query_analyzer", "analyze", _text_bytes, 0.4),
+    "sentiment": Stage("sentiment", "read", _text_bytes, 0.5),
+    "templates": Stage("generator", "write", _brief_bytes, 0.5),
+    "language_model": Stage("generator", "generate", _brief_bytes, 0.8, "generator.lm", budget=True),
+    "judge": Stage("generator", "judge", _judged_bytes, 0.5, "generator.judge"),
+    "viral_predictor": Stage("viral_predictor", "predict", _draft_bytes),
+    "wording": Stage("viral_predictor", "compare", _pair_bytes, 1.0, "viral_predictor.wording"),
+}
 
 
 class Lost(Exception):
@@ -72,60 +114,22 @@ class Handles:
 
 
 class Stages:
-    """One batcher for each model stage, and the version each model last answered with."""
+    """One batcher for each stage, and the version each model last answered with."""
 
-    def __init__(self, handles: Handles, configs: StageConfigs, watch: Watch) -> None:
+    def __init__(self, handles: Handles, limits: Mapping[str, Limits], watch: Watch) -> None:
         self.model_versions: dict[str, str] = {}
         self.wording_version: str | None = None
         self.watch = watch
+        self._batchers = {name: self._batcher(stage, handles, limits[name]) for name, stage in STAGES.items()}
 
-        def stage(
-            name: Model, method: Any, config: Any, size_of: Callable[[Any], int], label: str = ""
-        ) -> MicroBatcher[Any, Any]:
-            label = label or name
-            return MicroBatcher(
-                label,
-                self._remote(name, label, method),
-                config.limits(),
-                transient=(Lost,),
-                size_of=size_of,
-                on_batch=lambda items, seconds: watch.batch(label, items, seconds),
-            )
+    def __getitem__(self, name: str) -> MicroBatcher[Any, Any]:
+        """The batcher of a stage."""
+        return self._batchers[name]
 
-        self.query_analyzer: MicroBatcher[tuple[str, str | None], Analysis] = stage(
-            "query_analyzer", handles.query_analyzer.analyze, configs.query_analyzer, _text_bytes
-        )
-        self.sentiment: MicroBatcher[tuple[str, str | None], Affect] = stage(
-            "sentiment", handles.sentiment.read, configs.sentiment, _text_bytes
-        )
-        self.templates: MicroBatcher[Brief, list[Proposal]] = stage(
-            "generator", handles.generator.write, configs.templates, _brief_bytes
-        )
-        self.language_model: MicroBatcher[Brief, list[Proposal]] = stage(
-            "generator", handles.generator.generate, configs.language_model, _brief_bytes, LANGUAGE_MODEL
-        )
-        self.fluency: MicroBatcher[tuple[str, str | None], float | None] = stage(
-            "generator", handles.generator.score, configs.fluency, _text_bytes, FLUENCY
-        )
-        self.viral_predictor: MicroBatcher[Draft, Prediction] = stage(
-            "viral_predictor", handles.viral_predictor.predict, configs.viral_predictor, _draft_bytes
-        )
-        self.wording: MicroBatcher[Pair, Comparison] = stage(
-            "viral_predictor", handles.viral_predictor.compare, configs.wording, _pair_bytes, WORDING
-        )
-
-    def reconfigure(self, configs: StageConfigs) -> None:
+    def reconfigure(self, limits: Mapping[str, Limits]) -> None:
         """Apply new bounds to the batchers; items that wait stay."""
-        for batcher, config in (
-            (self.query_analyzer, configs.query_analyzer),
-            (self.sentiment, configs.sentiment),
-            (self.templates, configs.templates),
-            (self.language_model, configs.language_model),
-            (self.fluency, configs.fluency),
-            (self.viral_predictor, configs.viral_predictor),
-            (self.wording, configs.wording),
-        ):
-            batcher.limits = config.limits()
+        for name, batcher in self._batchers.items():
+            batcher.limits = limits[name]
 
     def until(self, deadline: float) -> RequestStages:
         """The stages as one request sees them; `deadline` in the running loop's time."""
@@ -138,30 +142,39 @@ class Stages:
         calls: dict[Model, Awaitable[Any]] = {
             "query_analyzer": models.analyze(WARM_UP_TEXT, None),
             "sentiment": models.read(WARM_UP_TEXT, "en"),
-            "generator": _both(models.write(brief), models.fluency([WARM_UP_TEXT], "en")),
+            "generator": models.write(brief),
             "viral_predictor": models.predict([Draft(text=WARM_UP_TEXT)]),
         }
         answers = await asyncio.gather(*calls.values(), return_exceptions=True)
         return [name for name, answer in zip(calls, answers, strict=True) if isinstance(answer, BaseException)]
 
-    def _remote(self, name: Model, label: str, method: Any) -> Callable[[list[Any], float], Awaitable[Any]]:
-        with_budget = label == LANGUAGE_MODEL
+    def _batcher(self, stage: Stage, handles: Handles, limits: Limits) -> MicroBatcher[Any, Any]:
+        name = stage.name or stage.model
+        return MicroBatcher(
+            name,
+            self._remote(stage, name, getattr(getattr(handles, stage.model), stage.method)),
+            limits,
+            transient=(Lost,),
+            size_of=stage.size_of,
+            on_batch=lambda items, seconds: self.watch.batch(name, items, seconds),
+        )
 
+    def _remote(self, stage: Stage, name: str, method: Any) -> Callable[[list[Any], float], Awaitable[Any]]:
         async def call(items: list[Any], budget_s: float) -> Sequence[Any]:
             try:
-                batch: Batch[Any] = await (method.remote(items, budget_s) if with_budget else method.remote(items))
+                batch: Batch[Any] = await (method.remote(items, budget_s) if stage.budget else method.remote(items))
             except BackPressureError as error:
-                raise Overloaded(label, "the replicas' queues are full") from error
+                raise Overloaded(name, "the replicas' queues are full") from error
             except DeploymentUnavailableError as error:
-                raise Failed(label, "no replica") from error
+                raise Failed(name, "no replica") from error
             except RayTaskError:
                 raise
             except (RayActorError, RayError, ConnectionError) as error:
                 raise Lost(str(error)) from error
-            if label == WORDING:
+            if stage is STAGES["wording"]:
                 self.wording_version = batch.version
             else:
-                self.model_versions[name] = batch.version
+                self.model_versions[stage.model] = batch.version
             return batch.results
 
         return call
@@ -176,25 +189,24 @@ class RequestStages:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     async def analyze(self, text: str, language: str | None) -> Analysis:
-        """Read one text; see pipelines.query_analyzer.analyzer."""
-        return await self._timed(self.stages.query_analyzer, (text, language), ANALYSIS_SHARE)
+        """Read one text; see pipelines.query_analyzer."""
+        return await self._one("query_analyzer", (text, language))  # type: ignore[no-any-return]
 
     async def read(self, text: str, language: str | None) -> Affect:
-        """Read sentiment and its kin; see pipelines.sentiment.ensemble."""
-        return await self._timed(self.stages.sentiment, (text, language))
+        """Read sentiment and its kin; see pipelines.sentiment."""
+        return await self._one("sentiment", (text, language))  # type: ignore[no-any-return]
 
-    async def write(self, brief: Brief) -> list[Proposal]:
-        """Fill templates; see pipelines.generator.templates."""
-        return await self._timed(self.stages.templates, brief, WRITING_SHARE)
+    async def write(self, brief: Brief) -> Drafts:
+        """Put a brief right and fill templates; see pipelines.generator."""
+        return await self._one("templates", brief)  # type: ignore[no-any-return]
 
-    async def generate(self, brief: Brief) -> list[Proposal]:
-        """Let the language model write; see pipelines.generator.generator."""
-        return await self._timed(self.stages.language_model, brief, LANGUAGE_MODEL_SHARE)
+    async def generate(self, brief: Brief) -> tuple[Proposal, ...]:
+        """Let the language model write; see pipelines.generator."""
+        return await self._one("language_model", brief)  # type: ignore[no-any-return]
 
-    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        """Score how texts read; raises where a single one of them got no answer. See pipelines.generator.fluency."""
-        scores = await self._timed_many(self.stages.fluency, [(text, language) for text in texts], FLUENCY_SHARE)
-        return _all_or_raise(scores)
+    async def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
+        """Judge texts for their briefs; raises where a single one of them got no answer."""
+        return _all_or_raise(await self._many("judge", items))
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts; raises where a single one of them has no score."""
@@ -202,31 +214,29 @@ class RequestStages:
 
     async def predict_each(self, drafts: Sequence[Draft]) -> list[Prediction | ModelUnavailable]:
         """Score drafts; one that fails costs only its own place."""
-        return await self._timed_many(self.stages.viral_predictor, drafts)
+        return await self._many("viral_predictor", drafts)
 
     async def compare_each(self, pairs: Sequence[Pair]) -> list[Comparison | ModelUnavailable]:
         """Compare wordings; a pair that fails costs only its own place."""
-        return await self._timed_many(self.stages.wording, pairs)
+        return await self._many("wording", pairs)
 
     def versions(self) -> dict[str, str]:
         """Version of each model that has answered so far."""
         return dict(self.stages.model_versions)
 
-    async def _timed(self, batcher: MicroBatcher[Item, Result], item: Item, share: float = 1.0) -> Result:
-        (result,) = await self._timed_many(batcher, [item], share)
+    async def _one(self, stage: str, item: Any) -> Any:
+        (result,) = await self._many(stage, [item])
         if isinstance(result, ModelUnavailable):
             raise result
         return result
 
-    async def _timed_many(
-        self, batcher: MicroBatcher[Item, Result], items: Sequence[Item], share: float = 1.0
-    ) -> list[Result | ModelUnavailable]:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def _many(self, stage: str, items: Sequence[Any]) -> list[Any]:
+        batcher = self.stages[stage]
+        started = asyncio.get_running_loop().time()
         noted = time.perf_counter()
-        results: list[Result | ModelUnavailable]
+        results: list[Any]
         try:
-            results = await batcher.submit_many(items, started + share * (self.deadline - started))
+            results = await batcher.submit_many(items, started + STAGES[stage].share * (self.deadline - started))
         except ModelUnavailable as error:
             results = [error] * len(items)
         self.timings_ms[batcher.name] = round((time.perf_counter() - noted) * 1000, 2)
@@ -240,25 +250,3 @@ def _all_or_raise(results: Sequence[Result | ModelUnavailable]) -> list[Result]:
     if failure := next((result for result in results if isinstance(result, ModelUnavailable)), None):
         raise failure
     return list(results)  # type: ignore[arg-type]  # no failure among them
-
-
-async def _both(*calls: Awaitable[Any]) -> None:
-    """Wait for two stages of one model; the critic loads with its first text, and no request should wait for that."""
-    await asyncio.gather(*calls)
-
-
-def _text_bytes(item: tuple[str, str | None]) -> int:
-    return 4 * len(item[0]) + 64
-
-
-def _brief_bytes(brief: Brief) -> int:
-    # A library travels once for all briefs of its account, but a batch may hold as many accounts as briefs.
-    return 12 * len(brief.query) + 4096 + sum(4 * len(template.content) + 256 for template in brief.templates)
-
-
-def _draft_bytes(draft: Draft) -> int:
-    return 4 * len(draft.text) + sum(4 * len(post.text) + 128 for post in draft.history) + 128
-
-
-def _pair_bytes(pair: Pair) -> int:
-    return 4 * (len(pair.a) + len(pair.b)) + 128

@@ -6,24 +6,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.encoder import Encoder
-from pipelines.errors import ModelMissing, ModelUnavailable
-from pipelines.generator.generator import Generator
+from pipelines.errors import ModelUnavailable
+from pipelines.generator.generator import Generator, Writer
+from pipelines.generator.judge import Judge
+from pipelines.generator.second_opinion import load_second_opinions
 from pipelines.query_analyzer.analyzer import QueryAnalyzer
-from pipelines.records import Affect, Analysis, Brief, Draft, Pair, Proposal
+from pipelines.records import Affect, Analysis, Brief, Draft, Drafts, Language, Pair, Proposal
 from pipelines.results import Comparison, Prediction
 from pipelines.sentiment.ensemble import SentimentEnsemble
 from pipelines.sentiment.intent import IntentModel
+from pipelines.sentiment.sensitivity import SensitivityModel
 from pipelines.viral_predictor.predictor import ViralPredictor
+
+# As long as a request of the cluster lets the writer write.
+WRITING_S = 24.0
 
 
 class LocalModels:
-    """pipelines.optimize.Models without a language model; `models` is the folder of the trained weights."""
+    """pipelines.optimize.Models; `models` is the folder of the trained weights, `writer` a language model if wanted."""
 
-    def __init__(self, models: Path, critic: Path | None = None) -> None:
+    def __init__(self, models: Path, writer: Writer | None = None) -> None:
         encoder = Encoder.load(models / "encoder")
         self._analyzer = QueryAnalyzer()
-        self._ensemble = SentimentEnsemble(encoder, IntentModel.load(models / "intent", encoder=encoder.version))
-        self._generator = Generator(critic=critic)
+        self._ensemble = SentimentEnsemble(
+            encoder,
+            IntentModel.load(models / "intent", encoder=encoder.version),
+            SensitivityModel.load(models / "sensitivity", encoder=encoder.version),
+        )
+        self._generator = Generator(Judge.load(models / "judge"), writer, load_second_opinions(models / "verifier"))
         self._predictor = ViralPredictor.load(models / "viral_predictor")
 
     async def analyze(self, text: str, language: str | None) -> Analysis:
@@ -34,17 +44,20 @@ class LocalModels:
         """See pipelines.sentiment.ensemble."""
         return self._ensemble.read([text], [language])[0]
 
-    async def write(self, brief: Brief) -> list[Proposal]:
-        """See pipelines.generator.templates."""
+    async def write(self, brief: Brief) -> Drafts:
+        """See pipelines.generator.generator."""
         return self._generator.write([brief])[0]
 
-    async def generate(self, brief: Brief) -> list[Proposal]:
-        """There is no language model here."""
-        raise ModelMissing(f"no language model for {len(brief.query)} characters")
+    async def generate(self, brief: Brief) -> tuple[Proposal, ...]:
+        """See pipelines.generator.generator."""
+        (written,) = self._generator.generate([brief], max_seconds=WRITING_S)
+        if isinstance(written, ModelUnavailable):
+            raise written
+        return written
 
-    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        """See pipelines.generator.fluency."""
-        return self._generator.score([(text, language) for text in texts])
+    async def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
+        """See pipelines.generator.judge."""
+        return self._generator.judge(items)
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """See pipelines.viral_predictor.predictor."""

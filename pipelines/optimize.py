@@ -13,9 +13,11 @@ from typing import Protocol
 
 from pipelines.editing.advice import Tip, advice, edits
 from pipelines.editing.improve import Improved, improve
+from pipelines.editing.threads import is_thread, read_thread, split_thread
 from pipelines.errors import ModelUnavailable
 from pipelines.generator import candidates
 from pipelines.generator.candidates import Engines, or_none
+from pipelines.generator.selection import own_words
 from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
@@ -23,20 +25,22 @@ from pipelines.records import (
     Degraded,
     Draft,
     DraftToOptimize,
-    EmotionLabel,
     Evidence,
     Finding,
     Language,
+    Objective,
     Pair,
     Post,
     Query,
+    SensitivityLabel,
 )
 from pipelines.results import Answer, Comparison, Generated, Optimized, Prediction, Recommendation
+from pipelines.sentiment.sensitivity import finding_of
 from pipelines.text.tweets import is_valid, weighted_length
 
 ROUNDING = 1e-9
-# Below these nobody is glad enough for a phrase that says so.
-SURE_EMOTION, WARM_POLARITY = 0.7, 0.5
+N_REWRITES = 4
+MAX_RECOMMENDATIONS = 5
 
 
 class Models(candidates.Writers, Protocol):
@@ -68,75 +72,127 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
     """
     degraded: list[Degraded] = []
     analysis, affect, written = await _read_and_write(query, models, engines, degraded)
-    language = candidates.writing_language(query, analysis)
-    own_edits = edits(query.query, language)
-    texts = [query.query, *(tip.text or "" for tip in own_edits), *(item.proposal.text for item in written or ())]
+    own_edits, missing = _tips(query, analysis, affect)
+    texts = [query.query, *(tip.text or "" for tip in own_edits), *(written.texts() if written else ())]
     own, scored = await _score(query, texts, models, degraded)
     ranked = None if written is None else candidates.rank(written, scored[len(own_edits) :], own, query.n_templates)
     return Answer(
         analysis=_merge(query.query, analysis, affect, engines.policy, query.history),
         templates=ranked,
-        recommendations=None if own is None else _recommend(own_edits, scored, own, advice(query, analysis, language)),
+        best=None if ranked is None else candidates.best_of(written, ranked),
+        recommendations=None if own is None else _recommend(own_edits, scored, own, missing),
         viral_score=own.viral_score if own else None,
         prediction=own,
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
-        notes=candidates.shortfall(query, analysis, ranked, engines.policy),
+        notes=candidates.shortfall(query, analysis, affect, ranked, engines.policy),
     )
 
 
 async def generate(query: Query, models: Models, engines: Engines) -> Generated:
     """Write candidates for a query and rank them; the query itself is scored too, for their delta."""
     degraded: list[Degraded] = []
-    analysis, _affect, written = await _read_and_write(query, models, engines, degraded)
-    own, scored = await _score(query, [query.query, *(item.proposal.text for item in written or ())], models, degraded)
+    analysis, affect, written = await _read_and_write(query, models, engines, degraded)
+    own, scored = await _score(query, [query.query, *(written.texts() if written else ())], models, degraded)
     ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
     return Generated(
         candidates=ranked,
-        notes=candidates.shortfall(query, analysis, ranked, engines.policy),
+        best=None if ranked is None else candidates.best_of(written, ranked),
+        findings=_harm(query.query, affect, candidates.writing_language(query, analysis)),
+        notes=candidates.shortfall(query, analysis, affect, ranked, engines.policy),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )
 
 
 async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> Optimized:
-    """Search for a better version of a draft: real edits, each with its measured change."""
+    """Search for a better version of a draft: real edits and the writer's own versions, each with its measured change.
+
+    A text that harms stays as it is, with the finding that says so.
+    """
     degraded: list[Degraded] = []
+    query = Query(
+        query=asked.draft, language=asked.language, objectives=asked.objectives, history=asked.history, engine="auto"
+    )
     analysis, affect = await understand(asked.draft, asked.language, models, degraded)
-    language = asked.language or ("es" if analysis and analysis.language == "es" else "en")
+    language = candidates.writing_language(query, analysis)
+    harm = _harm(asked.draft, affect, language)
 
     def findings(text: str) -> tuple[Finding, ...]:
         return engines.policy.heeded(lint(text, history=asked.history, language=language))
 
     known = {finding.rule for finding in findings(asked.draft)}
-    improved = await or_none(
-        improve(
-            asked.draft,
-            _Judges(models, engines, degraded),
-            language=language,
-            target_length=asked.target_length,
-            objectives=asked.objectives,
-            emotion=_plain_emotion(affect),
-            keywords=[keyword.text for keyword in (analysis.keywords or ())] if analysis else (),
-            posted_at=asked.posted_at,
-            history=asked.history,
-            permitted=lambda text: {finding.rule for finding in findings(text)} <= known,
-        ),
-        degraded,
-    )
+    rewrites = () if harm else await _rewrites(query, analysis, affect, models, engines)
+    improved = None
+    if not harm:
+        improved = await or_none(
+            improve(
+                asked.draft,
+                _Critics(models, degraded),
+                language=language if candidates.can_write(query, analysis) else None,
+                asks=_suits_question(affect, asked.objectives),
+                sober=_label(affect) == "sober",
+                rewrites=rewrites,
+                target_length=asked.target_length,
+                objectives=asked.objectives,
+                keywords=[keyword.text for keyword in (analysis.keywords or ())] if analysis else (),
+                posted_at=asked.posted_at,
+                history=asked.history,
+                permitted=lambda text: {finding.rule for finding in findings(text)} <= known,
+            ),
+            degraded,
+        )
     text = improved.text if improved else asked.draft
     return Optimized(
         text=text,
+        parts=_parts(text, language) if asked.format == "thread" or is_thread(text) else None,
         viral_score=improved.viral_score if improved else None,
         original_score=improved.original_score if improved else None,
         steps=improved.steps if improved else (),
         target_reached=improved.target_reached if improved else None,
         shortened=improved.shortened if improved else None,
-        notes=_why_not_shorter(improved, language) if improved else (),
-        findings=findings(text),
+        notes=_why_not_shorter(improved, language) if improved and asked.format == "post" else (),
+        findings=(*harm, *findings(text)),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )
+
+
+@dataclass(frozen=True)
+class _Critics:
+    """pipelines.editing.improve.Critics: without an answer from the judge nothing is judged, and that is said."""
+
+    models: Models
+    degraded: list[Degraded]
+
+    async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
+        return await self.models.predict(drafts)
+
+    async def judge(self, draft: str, texts: Sequence[str], language: Language | None) -> list[float | None]:
+        if language is None:
+            return [None] * len(texts)
+        judged = await or_none(
+            self.models.judge([(draft, text, language) for text in texts]), self.degraded, "generator"
+        )
+        return list(judged) if judged else [None] * len(texts)
+
+
+async def _rewrites(
+    query: Query, analysis: Analysis | None, affect: Affect | None, models: Models, engines: Engines
+) -> tuple[str, ...]:
+    """What the language model would write instead of a draft; a model that is late costs only its own moves."""
+    if not engines.language_model or not candidates.can_write(query, analysis):
+        return ()
+    sober = _label(affect) == "sober"
+    brief = replace(candidates.brief_of(query, analysis, engines), sober=sober, n=N_REWRITES)
+    written = await or_none(models.generate(brief), [])
+    texts = tuple(proposal.text for proposal in written or ())
+    return tuple(text for text in texts if own_words(text, query.query)) if sober else texts
+
+
+def _parts(text: str, language: Language) -> tuple[str, ...]:
+    """The posts of a thread, each with its number."""
+    return tuple(read_thread(text) if is_thread(text) else split_thread(text, language))
 
 
 def _why_not_shorter(improved: Improved, language: Language) -> tuple[str, ...]:
@@ -152,33 +208,6 @@ def _why_not_shorter(improved: Improved, language: Language) -> tuple[str, ...]:
     if language == "es":
         return (f"El texto tiene {length} caracteres y no se puede acortar más sin perder un dato: quita uno tú.",)
     return (f"The text has {length} characters and cannot be cut to fit without losing a fact: drop one yourself.",)
-
-
-def _plain_emotion(affect: Affect | None) -> EmotionLabel | None:
-    """The emotion of a text where it is plain: the words of the text say the same as its emotion does."""
-    if affect is None or affect.emotion is None:
-        return None
-    label, polarity = affect.emotion.label, affect.sentiment.polarity or 0.0
-    sure = affect.emotion.scores.get(label, 0.0) >= SURE_EMOTION
-    return label if label in {"anger", "sadness", "fear"} or (sure and polarity >= WARM_POLARITY) else "neutral"
-
-
-@dataclass(frozen=True)
-class _Judges:
-    """pipelines.editing.improve.Critics: without an answer from the critic nothing is judged, and that is said."""
-
-    models: Models
-    engines: Engines
-    degraded: list[Degraded]
-
-    async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
-        return await self.models.predict(drafts)
-
-    async def fluency(self, texts: Sequence[str], language: Language) -> list[float | None]:
-        if self.engines.fluency_floor is None or language != "en" or "generator.lm" in self.degraded:
-            return [None] * len(texts)
-        judged = await or_none(self.models.fluency(texts, language), self.degraded, "generator.lm")
-        return judged or [None] * len(texts)
 
 
 async def analyze(text: str, models: Models, policy: Policy) -> tuple[Analysis, tuple[Degraded, ...]]:
@@ -211,17 +240,44 @@ async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Compariso
 
 async def _read_and_write(
     query: Query, models: Models, engines: Engines, degraded: list[Degraded]
-) -> tuple[Analysis | None, Affect | None, list[candidates.Written] | None]:
-    """Analyze a query, then read its affect and write for it side by side; neither waits for the other."""
+) -> tuple[Analysis | None, Affect | None, candidates.Written | None]:
+    """Analyze a query, then read its affect and put its own words right side by side; neither waits for the other."""
     analysis = await or_none(models.analyze(query.query, query.language), degraded)
-    affect, written = await asyncio.gather(
-        or_none(models.read(query.query, analysis.language if analysis else query.language), degraded),
-        candidates.write(query, analysis, models, engines, degraded=degraded),
-    )
+    read = or_none(models.read(query.query, analysis.language if analysis else query.language), degraded)
+    affect, written = await candidates.write(query, analysis, read, models, engines, degraded=degraded)
     if affect:
         degraded.extend(affect.degraded)
-        written = candidates.fitting(query, affect, written)
     return analysis, affect, written
+
+
+def _suits_question(affect: Affect | None, objectives: Sequence[Objective]) -> bool:
+    """Whether a question to the readers suits a text: an opinion or a story that wants replies, in no dark mood."""
+    intent = affect.intent.label if affect and affect.intent else None
+    wants = bool({"engagement", "community"} & set(objectives))
+    return wants and intent in {"opinion", "story", "ask"} and _label(affect) == "none"
+
+
+def _tips(query: Query, analysis: Analysis | None, affect: Affect | None) -> tuple[list[Tip], list[Tip]]:
+    """Edits that can be measured, and what only the author can add; none in a language that nobody here writes."""
+    if not candidates.can_write(query, analysis) or _label(affect) in candidates.HARMFUL:
+        return [], []
+    language = candidates.writing_language(query, analysis)
+    own_edits = edits(query.query, language)
+    missing = advice(query, analysis, language, sober=_label(affect) == "sober")
+    # At least as much that was measured as what was not, where something can be.
+    most = max(len(own_edits), 1) if own_edits else MAX_RECOMMENDATIONS
+    return own_edits[:MAX_RECOMMENDATIONS], missing[: min(most, MAX_RECOMMENDATIONS - len(own_edits))]
+
+
+def _label(affect: Affect | None) -> SensitivityLabel:
+    """How a text must be treated; one that nobody read is an ordinary one."""
+    return affect.sensitivity.label if affect and affect.sensitivity else "none"
+
+
+def _harm(text: str, affect: Affect | None, language: Language) -> tuple[Finding, ...]:
+    """The finding of a text that harms."""
+    finding = finding_of(affect.sensitivity, text, language) if affect and affect.sensitivity else None
+    return (finding,) if finding else ()
 
 
 async def understand(
@@ -250,12 +306,18 @@ def _merge(
     """Join what the models read, and what X's rules say about the text."""
     language = analysis.language if analysis else None
     analysis = analysis or Analysis(language=None, weighted_length=weighted_length(text), valid=is_valid(text))
-    findings = (*(analysis.findings or ()), *policy.heeded(lint(text, history=history, language=language)))
+    harm = _harm(text, affect, "es" if language == "es" else "en")
+    findings = (*harm, *(analysis.findings or ()), *policy.heeded(lint(text, history=history, language=language)))
     analysis = replace(analysis, findings=findings)
     if affect is None:
         return analysis
     return replace(
-        analysis, sentiment=affect.sentiment, emotion=affect.emotion, intent=affect.intent, risks=affect.risks
+        analysis,
+        sentiment=affect.sentiment,
+        emotion=affect.emotion,
+        intent=affect.intent,
+        risks=affect.risks,
+        sensitivity=affect.sensitivity,
     )
 
 

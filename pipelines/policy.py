@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import regex
-from lingua import Language as Tongue
-from lingua import LanguageDetectorBuilder
 
 from pipelines.records import Finding, Language, Post, Severity
 from pipelines.text.tweets import entities
+from pipelines.text.words import FUNCTION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from lingua import LanguageDetector
 
     from pipelines.text.tweets import Entity
 
@@ -242,12 +239,10 @@ def _words_and_links(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def _tongue(text: str) -> Language:
-    return "es" if _detector().detect_language_of(text) == Tongue.SPANISH else "en"
-
-
-@lru_cache(maxsize=1)
-def _detector() -> LanguageDetector:
-    return LanguageDetectorBuilder.from_languages(Tongue.ENGLISH, Tongue.SPANISH).with_low_accuracy_mode().build()
+    """The language of a text whose caller does not know it, by its function words: for messages that is enough."""
+    words = [word.casefold() for word in WORD.findall(text)]
+    spanish, english = (sum(word in FUNCTION_WORDS[language] for word in words) for language in ("es", "en"))
+    return "es" if spanish > english else "en"
 
 
 PART: Final = regex.compile(r"<([a-z_]+)>")

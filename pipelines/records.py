@@ -23,7 +23,10 @@ Tone = Literal["neutral", "friendly", "bold", "witty", "formal"]
 Intent = Literal["announce", "promote", "ask", "inform", "opinion", "story", "help", "greeting", "other"]
 EmotionLabel = Literal["joy", "anger", "sadness", "fear", "surprise", "optimism", "neutral"]
 SentimentLabel = Literal["negative", "neutral", "positive"]
+SensitivityLabel = Literal["none", "sober", "hate", "threat", "fraud"]
 Source = Literal["template", "lm", "edit"]
+Format = Literal["post", "thread"]
+Best = Literal["candidate", "yours"]
 Evidence = Literal["published", "own_data", "convention"]
 Domain = Literal["same_link", "headlines", "own_posts"]
 Verdict = Literal["a", "b", "too_close"]
@@ -130,7 +133,8 @@ class Query:
     posted_at: Moment | None = None
     history: History = ()
     n_templates: Annotated[int, Ge(0), Le(20)] = 5
-    engine: Engine = "auto"
+    engine: Engine = "templates"
+    format: Format = "post"
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
     latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None
 
@@ -198,6 +202,17 @@ class IntentReading:
 
 
 @dataclass(frozen=True)
+class Sensitivity:
+    """Whether a text is bad or sober news, which nothing is added to, or harmful; the score of each label in [0, 1].
+
+    The label follows thresholds of its own: it need not have the highest score.
+    """
+
+    label: SensitivityLabel
+    scores: dict[SensitivityLabel, float]
+
+
+@dataclass(frozen=True)
 class Affect:
     """What the sentiment deployment reads from one text; a head that no model serves is None."""
 
@@ -206,6 +221,7 @@ class Affect:
     intent: IntentReading | None = None
     risks: dict[str, float] | None = None
     degraded: tuple[Degraded, ...] = ()
+    sensitivity: Sensitivity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +239,7 @@ class Analysis:
     complexity_score: float | None = None
     readability: Readability | None = None
     risks: dict[str, float] | None = None
+    sensitivity: Sensitivity | None = None
     findings: tuple[Finding, ...] | None = None
 
 
@@ -248,7 +265,7 @@ class Template:
 class Brief:
     """What the generator is asked to write: `n` candidates at most 280 weighted characters long.
 
-    `templates` are the account's own library; empty means the bundled one. Of `grave` news only the
+    `templates` are the account's own library; empty means the bundled one. Of `sober` news only the
     author's own words are wanted: no closing, no joke, no call.
     """
 
@@ -257,22 +274,41 @@ class Brief:
     keywords: tuple[str, ...]
     entities: tuple[Entity, ...] = ()
     objectives: tuple[Objective, ...] = ()
-    grave: bool = False
+    sober: bool = False
     tone: Tone = "neutral"
     templates: tuple[Template, ...] = ()
     n: int = 5
     engine: Engine = "auto"
+    format: Format = "post"
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A text that somebody wrote for the brief: a template by name, a language model or an edit."""
+    """A text that somebody wrote for the brief: a template by name, a language model or an edit.
+
+    `p_postable` in [0, 1] is how likely a stranger would post it as it is, None where nobody judged; `parts` are the
+    posts of a thread, each with its number.
+    """
 
     text: str
     weighted_length: int
     source: Source
     template: str | None = None
+    p_postable: float | None = None
+    parts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """What the author's own words give: proposals, and whether the brief could be posted as it stands.
+
+    `p_postable` in [0, 1] is the judge's word on the brief itself; None where nobody judged.
+    """
+
+    proposals: tuple[Proposal, ...]
+    is_statement: bool
+    p_postable: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +321,7 @@ class DraftToOptimize:
     target_length: Annotated[int, Ge(20), Le(MAX_WEIGHTED_LENGTH)] | None = None
     objectives: Annotated[tuple[Objective, ...], MaxLen(6)] = ()
     language: Language | None = None
+    format: Format = "post"
     posted_at: Moment | None = None
     history: History = ()
     latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None

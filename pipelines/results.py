@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.records import (
     Analysis,
+    Best,
     Degraded,
     Domain,
     Evidence,
@@ -73,8 +74,8 @@ class Comparison:
 class Candidate:
     """A text that could be posted; `delta` is its score minus the score of what the user sent, in points.
 
-    `fluency` is its log-likelihood per token in nats, None where no critic was asked or speaks the language; `findings`
-    are X's rules that it may touch without being blocked.
+    `p_postable` in [0, 1] is how likely a stranger would post it as it is, None where nobody judged; `parts` are the
+    posts of a thread, whose first one is scored; `findings` are X's rules that it may touch without being blocked.
     """
 
     id: str
@@ -85,7 +86,8 @@ class Candidate:
     viral_score: float | None = None
     p_beats_median: float | None = None
     delta: float | None = None
-    fluency: float | None = None
+    p_postable: float | None = None
+    parts: tuple[str, ...] | None = None
     findings: tuple[Finding, ...] = ()
 
 
@@ -107,12 +109,14 @@ class Recommendation:
 class Answer:
     """What the product says about a query: pure result, without row id, timings or whether it was stored.
 
-    `viral_score` is the user's own text's, in [0, 100]; a field is None where its model is named in `degraded`. `notes`
+    `viral_score` is the user's own text's, in [0, 100]; a field is None where its model is named in `degraded`. `best`
+    says whether the first of `templates` or the user's own text should be posted, None where neither can be. `notes`
     say what else the user should know, as that there are fewer candidates than were asked for.
     """
 
     analysis: Analysis | None
     templates: tuple[Candidate, ...] | None
+    best: Best | None
     recommendations: tuple[Recommendation, ...] | None
     viral_score: float | None
     prediction: Prediction | None
@@ -123,9 +127,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Generated:
-    """Candidates for a query, best first; None where no engine that was asked could answer. `notes` as in an answer."""
+    """Candidates for a query, best first; None where no engine that was asked could answer.
+
+    `best` and `notes` as in an answer; `findings` say why nothing is written for a text that harms.
+    """
 
     candidates: tuple[Candidate, ...] | None
+    best: Best | None
+    findings: tuple[Finding, ...]
     model_versions: dict[str, str]
     degraded: tuple[Degraded, ...]
     notes: tuple[str, ...] = ()
@@ -150,10 +159,11 @@ class Optimized:
     The scores are None where the viral predictor is named in `degraded`; the text is then the draft. `target_reached`
     is None where nothing asked for a shorter text; where it is False, `shortened` is the shorter text that costs least,
     which the caller may prefer all the same, and `notes` say why it was not taken. `findings` are X's rules that the
-    text may touch.
+    text may touch; `parts` the posts of a thread, where one was asked for.
     """
 
     text: str
+    parts: tuple[str, ...] | None
     viral_score: float | None
     original_score: float | None
     steps: tuple[Step, ...]

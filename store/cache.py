@@ -33,10 +33,7 @@ def _digest(content: bytes, size: int) -> str:
 
 
 class Cache:
-    """A client that gives up after `timeout_s`; values live `ttl_s` seconds under `namespace`.
-
-    `hits`, `misses` and `errors` count since the start; a call that was skipped during an outage is a miss.
-    """
+    """A client that gives up after `timeout_s`; values live `ttl_s` seconds under `namespace`."""
 
     def __init__(self, url: str, *, namespace: str, ttl_s: int, timeout_s: float) -> None:
         self._redis = Redis.from_pool(
@@ -56,28 +53,18 @@ class Cache:
         self._timeout_s = timeout_s
         self._broken = False
         self._retry_at = 0.0
-        self.hits = self.misses = self.errors = 0
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when there is none or Redis did not answer in time."""
-        value: bytes | None = None
-        if self._may_call():
-            # Typed for clients that decode as well; this one does not.
-            value = await self._answer(cast("Awaitable[bytes | None]", self._redis.get(self._name(key))))
-        if value is None:
-            self.misses += 1
-        else:
-            self.hits += 1
-        return value
+        if not self._may_call():
+            return None
+        # Typed for clients that decode as well; this one does not.
+        return await self._answer(cast("Awaitable[bytes | None]", self._redis.get(self._name(key))))
 
     async def set(self, key: str, value: bytes) -> None:
         """Keep the value if Redis takes it in time."""
         if self._may_call():
             await self._answer(self._redis.set(self._name(key), value, ex=self._ttl_s))
-
-    async def ping(self) -> bool:
-        """Return whether Redis answers now, whatever happened before."""
-        return bool(await self._answer(self._redis.ping()))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -100,7 +87,6 @@ class Cache:
             async with asyncio.timeout(self._timeout_s):
                 reply = await call
         except (RedisError, OSError) as error:
-            self.errors += 1
             self._retry_at = time.monotonic() + PAUSE_S
             if not self._broken:
                 logger.warning("cache out: %s", type(error).__name__, extra={"action": "cache_out"})

@@ -15,10 +15,6 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The database cannot be used now; the same call may succeed later."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
 
 class ConnectionLost(StoreUnavailable):
     """The connection to the database is gone."""
@@ -29,25 +25,15 @@ class RowRefused(StoreError):
 
     def __init__(self, sqlstate: str, constraint: str | None = None) -> None:
         super().__init__(sqlstate, constraint)
-        self.sqlstate = sqlstate
         self.constraint = constraint
 
 
 class MigrationChanged(StoreError):
     """A migration was edited after it had been applied; put it back and add a new one."""
 
-    def __init__(self, version: str) -> None:
-        super().__init__(version)
-        self.version = version
-
 
 class ServerFailed(StoreError):
     """An embedded server does not run."""
-
-    def __init__(self, server: str, reason: str) -> None:
-        super().__init__(server, reason)
-        self.server = server
-        self.reason = reason
 
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)

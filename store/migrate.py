@@ -16,8 +16,7 @@ import asyncpg
 
 from pipelines.generator.templates import load_templates
 from store.errors import DRIVER_ERRORS, MigrationChanged, StoreError, translate
-from store.postgres import Store
-from store.queries import load_queries
+from store.postgres import Store, load_queries
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 # How long a migration may wait for a table that others use: everyone else queues behind it meanwhile.

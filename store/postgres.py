@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,13 +20,13 @@ import asyncpg
 from pipelines.records import Degraded, Template
 from store.errors import DRIVER_ERRORS, ConnectionLost, StoreUnavailable, translate
 from store.experiments import ExperimentTable
-from store.queries import load_queries
-from store.templates import Reading, TemplateTable, save_readings
+from store.templates import TemplateTable
 
 if TYPE_CHECKING:
     from asyncpg.pool import Pool, PoolConnectionProxy
 
 CLAIM_ATTEMPTS = 3
+QUERIES = Path(__file__).with_name("queries.sql")
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +51,13 @@ class Claim:
     request_hash: bytes
     response: bytes
     status: int
+
+
+def load_queries() -> dict[str, str]:
+    """Return name -> statement of queries.sql, in which `-- name: x` opens each statement."""
+    # Not aiosql: its asyncpg adapter cannot pass a timeout and leaves every call untyped.
+    _, *parts = re.split(r"^-- name: (\w+)\n", QUERIES.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
 class _Connection(asyncpg.Connection):
@@ -104,11 +113,6 @@ class Store:
         except TimeoutError:
             logger.warning("connections cut off", extra={"action": "store_closed"})
 
-    async def ping(self) -> None:
-        """Return once Postgres has answered."""
-        async with self._connection() as connection:
-            await connection.execute(self._queries["ping"])
-
     async def save_queries(self, rows: Sequence[AnalyzedQuery]) -> None:
         """Store the rows; all are committed on return. A row whose id is there already is left alone."""
         if not rows:
@@ -155,16 +159,6 @@ class Store:
             await connection.execute(self._queries["lock_templates"], account_id)
             changed: int = await connection.fetchval(self._queries["seed_templates"], *columns, account_id)
         return changed
-
-    async def save_metrics(self, rows: Sequence[Reading]) -> int:
-        """Store readings and, in the same transaction, what the templates of their accounts achieved by them.
-
-        A reading whose account, post and moment are stored already is left alone; returns how many were new. A
-        template that the account does not have is refused. The cost grows with the posts of the account, whose median
-        engagement rate decides what a success is.
-        """
-        async with self._transaction() as connection:
-            return await save_readings(connection, self._queries, rows)
 
     async def counts(self) -> dict[str, int]:
         """Return table -> rows, exact and committed; the cost does not grow with the tables."""

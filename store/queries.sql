@@ -375,10 +375,6 @@ SELECT concluded.*, variants_of(concluded.id) AS variants FROM concluded;
 SELECT table_name, sum(n_rows)::bigint AS n_rows FROM row_counts GROUP BY table_name
 UNION ALL SELECT 'experiments_running', count(*) FROM experiments WHERE state = 'running';
 
--- name: ping
--- Anything at all.
-SELECT 1;
-
 -- name: lock_migrations
 -- One migration run at a time in this database.
 SELECT pg_advisory_lock(7304118254906133);

@@ -200,7 +200,9 @@ async def save_readings(
 ) -> int:
     """Store readings, and what the templates of their accounts achieved by them, in the caller's transaction.
 
-    Returns how many were new.
+    A reading whose account, post and moment are stored already is left alone; returns how many were new. A template
+    that the account does not have is refused. The cost grows with the posts of the account, whose median engagement
+    rate decides what a success is.
     """
     if not rows:
         return 0

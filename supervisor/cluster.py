@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,8 +30,17 @@ from ray._private.worker import BaseContext
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
-from deployments.settings import ConfigError, read_serve_config, read_settings
+from deployments.settings import (
+    OWN_WRITER,
+    PREPARED_WRITER,
+    ROOT,
+    Args,
+    ConfigError,
+    read_serve_config,
+    read_settings,
+)
 from supervisor.orphans import adopt_orphans, end_children
+from supervisor.writer import is_prepared
 
 APPLICATION = "murmuration"
 DASHBOARD_HOST = "127.0.0.1"
@@ -57,6 +67,7 @@ def main() -> int:
             read_settings().check(config.http_options.host)
             _own_haproxy(Path(folder))
             _require_ports(config, arguments.dashboard_port)
+            _prepare_writer(config)
             context = _start_ray(arguments)
             listen()  # ray.init puts its own handlers in place, which print a stack
             _run(config, context, stop)
@@ -103,6 +114,19 @@ def _own_haproxy(folder: Path) -> None:
     os.environ["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(folder)
     for variable in ("STATS_PORT", "METRICS_PORT"):
         os.environ.setdefault(f"RAY_SERVE_HAPROXY_{variable}", str(_free_port()))
+
+
+def _prepare_writer(config: ServeDeploySchema) -> None:
+    """Prepare our own writer where it is configured and is not prepared; without it the rest is served.
+
+    In a process of its own, which gives its memory back.
+    """
+    wanted = any(Args.model_validate(one.args).language_model == OWN_WRITER for one in config.applications)
+    metadata = json.loads((ROOT / OWN_WRITER / "metadata.json").read_bytes())
+    if wanted and not is_prepared(PREPARED_WRITER, metadata):
+        done = subprocess.run([sys.executable, "-m", "supervisor.writer"], check=False)  # our own module
+        if done.returncode:
+            logger.warning('without the writer: polish and templates are served, `degraded` says "generator.lm"')
 
 
 def _free_port() -> int:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 # fmt: off
 WORDS = [
     "we", "they", "coffee", "launch", "not", "never", "no", "really", "very", "so", "good", "great", "bad",
@@ -50,8 +48,8 @@ def make_tokenizer(*, chat: bool, end: str | None = "<|endoftext|>") -> Any:
     return fast
 
 
-def save_model(folder: Path, *, chat: bool, steps: int, lessons: Sequence[str] = LESSONS) -> str:
-    """Train a GPT-2 of two layers on the lessons, after the prompt that the generator uses, and save it."""
+def save_model(folder: Path, *, chat: bool, steps: int, lessons: Sequence[str] = LESSONS, prompt: str = PROMPT) -> str:
+    """Train a GPT-2 of two layers on the lessons, after a prompt as the generator makes it, and save it."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -64,7 +62,7 @@ def save_model(folder: Path, *, chat: bool, steps: int, lessons: Sequence[str] =
     )  # fmt: skip
     model = GPT2LMHeadModel(config)
     tokenizer.pad_token = tokenizer.eos_token
-    encoded = tokenizer([PROMPT + lesson for lesson in lessons], padding=True, return_tensors="pt")
+    encoded = tokenizer([prompt + lesson for lesson in lessons], padding=True, return_tensors="pt")
     labels = encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, -100)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(steps):
@@ -78,60 +76,6 @@ def save_model(folder: Path, *, chat: bool, steps: int, lessons: Sequence[str] =
     fresh = make_tokenizer(chat=chat)
     fresh.save_pretrained(folder)
     return str(folder)
-
-
-def bundled_size() -> Any:
-    """The shape of the GPT-2 that the product can bundle."""
-    from transformers import GPT2Config
-
-    return GPT2Config(
-        vocab_size=8192, n_embd=320, n_layer=6, n_head=5, n_positions=256, bos_token_id=0, eos_token_id=0
-    )  # fmt: skip
-
-
-def save_bundled_size(folder: Path) -> str:
-    """Save a GPT-2 of the bundled size with random weights: it writes nothing, at the speed of one that does."""
-    import torch
-    from transformers import GPT2LMHeadModel
-
-    torch.manual_seed(0)
-    GPT2LMHeadModel(bundled_size()).save_pretrained(folder)
-    make_tokenizer(chat=False).save_pretrained(folder)
-    return str(folder)
-
-
-def save_critic(folder: Path, *, measure: str = "mean", steps: int = 60) -> Path:
-    """Train a tiny critic on the lessons, between end tokens, and save it in the format of models/generator."""
-    import torch
-    from tokenizers import Tokenizer
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    make_tokenizer(chat=False).save_pretrained(folder)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").unlink()
-    end, size = tokenizer.token_to_id("<|endoftext|>"), tokenizer.get_vocab_size()
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=size, n_positions=64, n_embd=32, n_layer=2, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
-    )  # fmt: skip
-    model = GPT2LMHeadModel(config)
-    rows = [[end, *tokenizer.encode(lesson.strip()).ids, end] for lesson in LESSONS]
-    longest = max(map(len, rows))
-    tokens = torch.tensor([row + [end] * (longest - len(row)) for row in rows])
-    places = torch.arange(longest)[None]
-    labels = tokens.masked_fill(places >= torch.tensor([len(row) for row in rows])[:, None], -100)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(steps):
-        model(input_ids=tokens, labels=labels).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    model.half().save_pretrained(folder)
-    (folder / "generation_config.json").unlink()
-    counts = torch.bincount(torch.cat([torch.tensor(row[1:]) for row in rows]), minlength=size) + 1.0
-    np.savez_compressed(folder / "unigrams.npz", log_p=(counts / counts.sum()).log().numpy().astype(np.float32))
-    vouch(folder, measure=measure)
-    return folder
 
 
 def vouch(folder: Path, **changes: Any) -> None:

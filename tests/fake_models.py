@@ -8,7 +8,9 @@ from pipelines.records import (
     Analysis,
     Brief,
     Draft,
+    Drafts,
     Keyword,
+    Language,
     Pair,
     Proposal,
     Sentiment,
@@ -28,6 +30,7 @@ class FakeModels:
         self.predicted: list[Draft] = []
         self.briefs: list[Brief] = []
         self.judged: list[str] = []
+        self.asked_to_write: list[Brief] = []
         self.read_in: list[str | None] = []
 
     def _check(self, name: str) -> None:
@@ -44,26 +47,24 @@ class FakeModels:
         self.read_in.append(language)
         return AFFECT
 
-    async def write(self, brief: Brief) -> list[Proposal]:
+    async def write(self, brief: Brief) -> Drafts:
         self._check("generator")
         self.briefs.append(brief)
-        return [
-            Proposal(f"{WORDS[n]} {WORDS[n + 1]} shoes", len(WORDS[n]) + len(WORDS[n + 1]) + 7, "template")
+        proposals = tuple(
+            Proposal(f"{WORDS[n]} {WORDS[n + 1]} shoes", len(WORDS[n]) + len(WORDS[n + 1]) + 7, "template", None, 0.5)
             for n in range(brief.n)
-        ]
-
-    async def generate(self, brief: Brief) -> list[Proposal]:
-        self._check("generator.lm")
-        return [Proposal("Written by a model.", 19, "lm")][: brief.n]
-
-    async def fluency(self, texts: Sequence[str], language: str | None) -> list[float | None]:
-        self._check("generator.fluency")
-        self.judged += texts
-        return (
-            [-9.0 if text.startswith(WORDS[0]) else -3.0 for text in texts]
-            if language == "en"
-            else [None for _ in texts]
         )
+        return Drafts(proposals, is_statement=brief.query.endswith((".", "!", "?")), p_postable=0.5)
+
+    async def generate(self, brief: Brief) -> tuple[Proposal, ...]:
+        self._check("generator.lm")
+        self.asked_to_write.append(brief)
+        return (Proposal("Written by a model.", 19, "lm", None, 0.6),)[: brief.n]
+
+    async def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
+        self._check("generator")
+        self.judged += [text for _, text, _ in items]
+        return [0.1 if text.startswith(WORDS[0]) else 0.5 for _, text, _ in items]
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         self._check("viral_predictor")

@@ -1,4 +1,4 @@
-"""What README.md tells people to run, so that tests can run it."""
+"""What README and the pages of docs/ tell people to run, so that tests can run it."""
 
 import json
 import re
@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXT = (ROOT / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "README.es.md", *sorted((ROOT / "docs").glob("*.md")))
+}
 
 
 def commands() -> list[str]:
-    """Every command of a shell block; a command may span lines."""
-    blocks = re.findall(r"```(?:bash|console)\n(.*?)```", TEXT, flags=re.DOTALL)
+    """Every command of a shell block, page by page; a command may span lines."""
+    blocks = [
+        block for text in PAGES.values() for block in re.findall(r"```(?:bash|console)\n(.*?)```", text, re.DOTALL)
+    ]
     return [command.strip() for block in blocks for command in re.split(r"\n(?=\S)(?!['}])", block) if command.strip()]
 
 
@@ -19,3 +24,8 @@ def posts() -> list[tuple[str, dict[str, Any]]]:
     """Path and body of every curl command that posts."""
     post = re.compile(r"http://127\.0\.0\.1:8000(\S+) .*?-d '(.*)'", flags=re.DOTALL)
     return [(match[1], json.loads(match[2])) for command in commands() if (match := post.search(command))]
+
+
+def answers(page: str) -> list[dict[str, Any]]:
+    """Every JSON block of a page."""
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGES[page], flags=re.DOTALL)]

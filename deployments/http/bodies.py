@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from pipelines.records import (
     Draft,
     DraftToOptimize,
     Engine,
+    Format,
     History,
     Language,
     Moment,
@@ -74,6 +76,7 @@ class GenerateRequest:
     query: Text
     n: Annotated[int, Ge(1), Le(20)] = 5
     engine: Engine = "auto"
+    format: Format = "post"
     language: Language | None = None
     objectives: Annotated[tuple[Objective, ...], MaxLen(6)] = ()
     tone: Tone = "neutral"
@@ -149,6 +152,12 @@ class ProblemDetails:
     request_id: str | None = None
 
 
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ProblemDetails, "description": "Bad input, named by field."},
+    "5XX": {"model": ProblemDetails, "description": "Not now; see Retry-After."},
+}
+
+
 class JsonBody(Generic[Body]):
     """One kind of request body: reads it, and describes it for /openapi.json."""
 
@@ -183,7 +192,7 @@ class JsonBody(Generic[Body]):
         """Return the validated body.
 
         Raises:
-            Problem: 415 for another media type, 422 that names the fields.
+            Problem: 415 for another media type or a body that is compressed, 422 that names the fields.
         """
         body, _ = await self.read_items(request)
         return body
@@ -198,6 +207,12 @@ class JsonBody(Generic[Body]):
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.")
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as it is: with a content-encoding, such as gzip, it is not read.",
+                headers={"Accept-Encoding": "identity"},
+            )
         raw = await request.body()
         try:
             return self.adapter.validate_json(raw), []
@@ -266,14 +281,13 @@ PREDICT_BODY = JsonBody(PredictRequest, EXAMPLE_DRAFTS, items="drafts")
 COMPARE_BODY = JsonBody(CompareRequest, EXAMPLE_PAIRS, items="pairs")
 GENERATE_BODY = JsonBody(GenerateRequest, EXAMPLE_BRIEF)
 OPTIMIZE_BODY = JsonBody(DraftToOptimize, EXAMPLE_DRAFT)
-BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY, GENERATE_BODY, OPTIMIZE_BODY)
+MODEL_BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY, GENERATE_BODY, OPTIMIZE_BODY)
 
 
-def describe(api: FastAPI, more: tuple[JsonBody[Any], ...] = ()) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's, with BODIES and `more`, the request bodies that are read without FastAPI."""
+def describe(api: FastAPI, bodies: Iterable[JsonBody[Any]]) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's, with the request bodies, which are read without it."""
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     schemas = document["components"]["schemas"]
-    bodies: tuple[JsonBody[Any], ...] = (*BODIES, *more)
     for body in bodies:
         schema = body.adapter.json_schema(ref_template=REF)
         for name, definition in schema.pop("$defs", {}).items():

@@ -1,19 +1,34 @@
-"""What the routes share: the caller's account, parameters, answers, and refusals of the store as problems."""
+"""What the routes share: the replica, the caller's account, parameters, answers, and refusals as problems."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from fastapi import Request, Response
 from pydantic import TypeAdapter, ValidationError
 
+from deployments.answers import Answers
 from deployments.http.problems import Problem, invalid, unavailable
+from pipelines.records import Model
 from store.errors import StoreUnavailable
 
 Kind = TypeVar("Kind")
+
+
+class Front(Protocol):
+    """What the routes need of the replica: answers, and which models have not answered a warm-up yet."""
+
+    answers: Answers
+    not_ready: list[Model]
+
+
+def front_of(request: Request) -> Front:
+    """The replica that the request came to."""
+    front: Front = request.app.state.front
+    return front
 
 
 def account_of(request: Request) -> str:

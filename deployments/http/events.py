@@ -4,70 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from deployments.experiments import ExperimentId, find_experiment, read_plan, wrong_state
-from deployments.http.bodies import ItemError
+from deployments.experiments import read_plan
+from deployments.http.bodies import PROBLEMS, ItemError
 from deployments.http.calls import as_json, stored
 from deployments.http.experiment_bodies import EVENT_BODY, POST_BODY, Accepted, Rejected
+from deployments.http.experiments import ExperimentId, find_experiment, table_of, wrong_state
 from deployments.http.problems import Problem
 from pipelines.experiments.assignment import assign_all
 from pipelines.experiments.records import Design, Event, PostCounts
-from store.experiments import ExperimentTable, StoredExperiment, ToldEvent
+from store.experiments import StoredExperiment, ToldEvent
 
 # From so many events on the hashing of their units leaves the loop to others.
 EVENTS_INLINE = 500
 CLOCK_SKEW = timedelta(minutes=5)
+router = APIRouter(responses=PROBLEMS)
 
 
-def add_telling_routes(api: FastAPI, table: Callable[[], ExperimentTable]) -> None:
-    """Add /ab-test/{id}/events and /ab-test/{id}/posts."""
-
-    @api.post("/ab-test/{experiment_id}/events", response_model=Accepted, openapi_extra=EVENT_BODY.openapi)
-    async def tell_events(request: Request, experiment_id: ExperimentId) -> Response:
-        """Store impressions and engagements; in whatever order and however often they come, each counts once."""
-        experiment = await _taking(request, experiment_id, table(), "split")
-        body, errors = await EVENT_BODY.read_items(request)
-        now = datetime.now(UTC)
-        if len(body.events) > EVENTS_INLINE:
-            told, unknown = await asyncio.to_thread(_as_told, experiment, body.events, errors, now)
-        else:
-            told, unknown = _as_told(experiment, body.events, errors, now)
-        saved = await stored(table().save_events(experiment.account_id, experiment.id, told)) if told else 0
-        return as_json(_accepted(experiment, saved, len(told), [*_rejected(errors), *unknown]))
-
-    @api.post("/ab-test/{experiment_id}/posts", response_model=Accepted, openapi_extra=POST_BODY.openapi)
-    async def tell_posts(request: Request, experiment_id: ExperimentId) -> Response:
-        """Store posts of a switchback; of several counts of one post the newest are kept."""
-        experiment = await _taking(request, experiment_id, table(), "switchback")
-        body, errors = await POST_BODY.read_items(request)
-        now = datetime.now(UTC)
-        newest: dict[str, PostCounts] = {}
-        kept = _places(len(body.posts), errors)
-        future = [
-            Rejected(index, "posted_at: lies in the future")
-            for index, post in zip(kept, body.posts, strict=True)
-            if post.posted_at > now + CLOCK_SKEW
-        ]
-        known = [post for post in body.posts if post.posted_at <= now + CLOCK_SKEW]
-        for post in known:
-            dated = replace(post, captured_at=post.captured_at or now)
-            earlier = newest.setdefault(post.post_id, dated)
-            if (dated.captured_at or now) > (earlier.captured_at or now):
-                newest[post.post_id] = dated
-        told = tuple(newest.values())
-        saved = await stored(table().save_posts(experiment.account_id, experiment.id, told)) if told else 0
-        return as_json(_accepted(experiment, saved, len(known), [*_rejected(errors), *future]))
+@router.post("/ab-test/{experiment_id}/events", response_model=Accepted, openapi_extra=EVENT_BODY.openapi)
+async def tell_events(request: Request, experiment_id: ExperimentId) -> Response:
+    """Store impressions and engagements; in whatever order and however often they come, each counts once."""
+    experiment = await _taking(request, experiment_id, "split")
+    body, errors = await EVENT_BODY.read_items(request)
+    now = datetime.now(UTC)
+    if len(body.events) > EVENTS_INLINE:
+        told, unknown = await asyncio.to_thread(_as_told, experiment, body.events, errors, now)
+    else:
+        told, unknown = _as_told(experiment, body.events, errors, now)
+    saved = await stored(table_of(request).save_events(experiment.account_id, experiment.id, told)) if told else 0
+    return as_json(_accepted(experiment, saved, len(told), [*_rejected(errors), *unknown]))
 
 
-async def _taking(request: Request, experiment_id: str, table: ExperimentTable, design: Design) -> StoredExperiment:
+@router.post("/ab-test/{experiment_id}/posts", response_model=Accepted, openapi_extra=POST_BODY.openapi)
+async def tell_posts(request: Request, experiment_id: ExperimentId) -> Response:
+    """Store posts of a switchback; of several counts of one post the newest are kept."""
+    experiment = await _taking(request, experiment_id, "switchback")
+    body, errors = await POST_BODY.read_items(request)
+    now = datetime.now(UTC)
+    newest: dict[str, PostCounts] = {}
+    kept = _places(len(body.posts), errors)
+    future = [
+        Rejected(index, "posted_at: lies in the future")
+        for index, post in zip(kept, body.posts, strict=True)
+        if post.posted_at > now + CLOCK_SKEW
+    ]
+    known = [post for post in body.posts if post.posted_at <= now + CLOCK_SKEW]
+    for post in known:
+        dated = replace(post, captured_at=post.captured_at or now)
+        earlier = newest.setdefault(post.post_id, dated)
+        if (dated.captured_at or now) > (earlier.captured_at or now):
+            newest[post.post_id] = dated
+    told = tuple(newest.values())
+    saved = await stored(table_of(request).save_posts(experiment.account_id, experiment.id, told)) if told else 0
+    return as_json(_accepted(experiment, saved, len(known), [*_rejected(errors), *future]))
+
+
+async def _taking(request: Request, experiment_id: str, design: Design) -> StoredExperiment:
     """Return an experiment that takes what is told of its design, or say what it takes."""
-    experiment = await find_experiment(request, experiment_id, table)
+    experiment = await find_experiment(request, experiment_id)
     if read_plan(experiment).design != design:
         elsewhere = {
             "split": "A switchback counts posts: send them to /ab-test/{id}/posts.",

@@ -1,4 +1,4 @@
-"""The gate before every route: request id, API key, body size, and how many requests may be inside at once."""
+"""The gate before every route: request id, API key, body size, how many may be inside at once, and HEAD as GET."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ LARGE_BODIES = re.compile(r"/predict|/ab-test/[^/]+/events")
 class Gate:
     """ASGI middleware; puts `request_id` and `account` into the scope and answers 503 above `max_requests` inside.
 
+    HEAD is answered as GET is, status and headers alike, without the body (RFC 9110, section 9.3.2).
+
     It logs every refused or failed request, and `log_share` of the others.
 
     Args:
@@ -55,6 +57,9 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            # A scope of its own: from the old one the server knows that no body may follow.
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
         started = time.perf_counter()
         headers = Headers(scope=scope)
         # Serve gives every request an id, takes the client's where there is one, and answers with it.
@@ -133,6 +138,13 @@ class Gate:
             return message
 
         return bounded
+
+
+def _without_body(send: Send) -> Send:
+    async def head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return head
 
 
 def _body_limit(scope: Scope) -> int:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated, ClassVar, TypeVar
 
 from annotated_types import Ge, Le
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from deployments.http.bodies import JsonBody
-from deployments.http.calls import account_of, as_json, describe_parameters, read_parameters, refused, stored
+from deployments.http.bodies import PROBLEMS, JsonBody
+from deployments.http.calls import account_of, as_json, describe_parameters, front_of, read_parameters, refused, stored
 from deployments.http.problems import Problem
 from deployments.library import Library
 from pipelines.generator.templates import parse_templates
 from pipelines.records import STRICT, Intent, Language, Moment, Objective, ShortText, Template, Text, Tone
 from store.errors import RowRefused
-from store.templates import UNIQUE_NAME, Bucket, Filter, Origin, Performance, StoredTemplate
+from store.templates import UNIQUE_NAME, Bucket, Filter, Origin, Performance, StoredTemplate, TemplateTable
 
 MAX_PAGE = 200
 ID = re.compile(r"[1-9][0-9]{0,17}")
@@ -106,86 +106,89 @@ EXAMPLE_TEMPLATE = {
 }
 NEW_BODY = JsonBody(NewTemplate, EXAMPLE_TEMPLATE)
 REPLACED_BODY = JsonBody(ReplacedTemplate, EXAMPLE_TEMPLATE | {"version": 1})
-TEMPLATE_BODIES = (NEW_BODY, REPLACED_BODY)
+BODIES = (NEW_BODY, REPLACED_BODY)
 LIST_PARAMETERS = TypeAdapter(ListParameters)
 PERFORMANCE_PARAMETERS = TypeAdapter(PerformanceParameters)
 TemplateId = Annotated[str, Path(description="The id of a template.", json_schema_extra={"pattern": ID.pattern})]
+router = APIRouter(responses=PROBLEMS)
 
 
-def add_template_routes(api: FastAPI, library: Callable[[], Library]) -> None:
-    """Add the routes under /templates; another account's template is an unknown one."""
-    _add_reads(api, library)
-    _add_writes(api, library)
+@router.get("/templates", response_model=TemplatePage, openapi_extra=describe_parameters(LIST_PARAMETERS))
+async def list_templates(request: Request) -> Response:
+    """List the account's templates."""
+    wanted = read_parameters(LIST_PARAMETERS, request)
+    filters = asdict(wanted) | {"limit": wanted.limit + 1}
+    found = await _stored(_table(request).page(account_of(request), Filter(after=filters.pop("cursor"), **filters)))
+    page = found[: wanted.limit]
+    return as_json(TemplatePage(templates=page, next_cursor=str(page[-1].id) if len(found) > len(page) else None))
 
 
-def _add_reads(api: FastAPI, library: Callable[[], Library]) -> None:
-    @api.get("/templates", response_model=TemplatePage, openapi_extra=describe_parameters(LIST_PARAMETERS))
-    async def list_templates(request: Request) -> Response:
-        """List the account's templates."""
-        wanted = read_parameters(LIST_PARAMETERS, request)
-        filters = asdict(wanted) | {"limit": wanted.limit + 1}
-        found = await _stored(
-            library().store.templates.page(account_of(request), Filter(after=filters.pop("cursor"), **filters))
-        )
-        page = found[: wanted.limit]
-        return as_json(TemplatePage(templates=page, next_cursor=str(page[-1].id) if len(found) > len(page) else None))
+@router.get("/templates/{template_id}", response_model=StoredTemplate)
+async def get_template(request: Request, template_id: TemplateId) -> Response:
+    """Return one template, archived or not."""
+    found = await _stored(_table(request).find(account_of(request), _number(template_id)))
+    if found is None:
+        raise _unknown()
+    return as_json(found)
 
-    @api.get("/templates/{template_id}", response_model=StoredTemplate)
-    async def get_template(request: Request, template_id: TemplateId) -> Response:
-        """Return one template, archived or not."""
-        found = await _stored(library().store.templates.find(account_of(request), _number(template_id)))
-        if found is None:
-            raise _unknown()
-        return as_json(found)
 
-    @api.get(
-        "/templates/{template_id}/performance",
-        response_model=TemplatePerformance,
-        openapi_extra=describe_parameters(PERFORMANCE_PARAMETERS),
+@router.get(
+    "/templates/{template_id}/performance",
+    response_model=TemplatePerformance,
+    openapi_extra=describe_parameters(PERFORMANCE_PARAMETERS),
+)
+async def template_performance(request: Request, template_id: TemplateId) -> Response:
+    """Tell what the posts of a template achieved, each counted once, at its latest reading."""
+    number = _number(template_id)
+    span = read_parameters(PERFORMANCE_PARAMETERS, request)
+    if span.since and span.until and span.since >= span.until:
+        raise refused("to", "must be later than from")
+    achieved = await _stored(
+        _table(request).performance(account_of(request), number, span.since, span.until, span.bucket)
     )
-    async def template_performance(request: Request, template_id: TemplateId) -> Response:
-        """Tell what the posts of a template achieved, each counted once, at its latest reading."""
-        number = _number(template_id)
-        span = read_parameters(PERFORMANCE_PARAMETERS, request)
-        if span.since and span.until and span.since >= span.until:
-            raise refused("to", "must be later than from")
-        achieved = await _stored(
-            library().store.templates.performance(account_of(request), number, span.since, span.until, span.bucket)
-        )
-        if achieved is None:
-            raise _unknown()
-        return as_json({"template_id": number, "bucket": span.bucket} | asdict(achieved))
+    if achieved is None:
+        raise _unknown()
+    return as_json({"template_id": number, "bucket": span.bucket} | asdict(achieved))
 
 
-def _add_writes(api: FastAPI, library: Callable[[], Library]) -> None:
-    @api.post("/templates", response_model=StoredTemplate, status_code=201, openapi_extra=NEW_BODY.openapi)
-    async def create_template(request: Request) -> Response:
-        """Add a template of the account's own."""
-        template = _checked(await NEW_BODY.read(request))
-        created = await _stored(library().store.templates.create(account_of(request), template))
-        await library().refresh(account_of(request))
-        return as_json(created, HTTPStatus.CREATED, {"Location": f"/templates/{created.id}"})
+@router.post("/templates", response_model=StoredTemplate, status_code=201, openapi_extra=NEW_BODY.openapi)
+async def create_template(request: Request) -> Response:
+    """Add a template of the account's own."""
+    template = _checked(await NEW_BODY.read(request))
+    created = await _stored(_table(request).create(account_of(request), template))
+    await _library(request).refresh(account_of(request))
+    return as_json(created, HTTPStatus.CREATED, {"Location": f"/templates/{created.id}"})
 
-    @api.put("/templates/{template_id}", response_model=StoredTemplate, openapi_extra=REPLACED_BODY.openapi)
-    async def replace_template(request: Request, template_id: TemplateId) -> Response:
-        """Replace a template; a bundled one becomes the account's own, which no release changes."""
-        account, number = account_of(request), _number(template_id)
-        body = await REPLACED_BODY.read(request)
-        templates = library().store.templates
-        replaced = await _stored(templates.replace(account, number, _checked(body), body.version))
-        if replaced is None:
-            current = await _stored(templates.find(account, number))
-            raise _unknown() if current is None else _outdated(current)
-        await library().refresh(account)
-        return as_json(replaced)
 
-    @api.delete("/templates/{template_id}", status_code=204)
-    async def archive_template(request: Request, template_id: TemplateId) -> Response:
-        """Archive a template: nothing is written with it any more, what it achieved stays."""
-        if not await _stored(library().store.templates.archive(account_of(request), _number(template_id))):
-            raise _unknown()
-        await library().refresh(account_of(request))
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+@router.put("/templates/{template_id}", response_model=StoredTemplate, openapi_extra=REPLACED_BODY.openapi)
+async def replace_template(request: Request, template_id: TemplateId) -> Response:
+    """Replace a template; a bundled one becomes the account's own, which no release changes."""
+    account, number = account_of(request), _number(template_id)
+    body = await REPLACED_BODY.read(request)
+    templates = _table(request)
+    replaced = await _stored(templates.replace(account, number, _checked(body), body.version))
+    if replaced is None:
+        current = await _stored(templates.find(account, number))
+        raise _unknown() if current is None else _outdated(current)
+    await _library(request).refresh(account)
+    return as_json(replaced)
+
+
+@router.delete("/templates/{template_id}", status_code=204)
+async def archive_template(request: Request, template_id: TemplateId) -> Response:
+    """Archive a template: nothing is written with it any more, what it achieved stays."""
+    if not await _stored(_table(request).archive(account_of(request), _number(template_id))):
+        raise _unknown()
+    await _library(request).refresh(account_of(request))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _library(request: Request) -> Library:
+    return front_of(request).answers.library
+
+
+def _table(request: Request) -> TemplateTable:
+    return front_of(request).answers.store.templates
 
 
 def _number(template_id: str) -> int:

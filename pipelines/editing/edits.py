@@ -14,16 +14,17 @@ from typing import Final, Literal, get_args
 
 import regex
 
-from pipelines.editing.hook import hook_first
-from pipelines.editing.sharpen import drop_fillers, load_words, phrases, sharpen_verbs
-from pipelines.records import EmotionLabel, Language, Objective
+from pipelines.editing.polish import polish, quiet
+from pipelines.editing.sharpen import drop_fillers, load_words, sharpen_verbs, whole_words
+from pipelines.records import Language, Objective
 from pipelines.text.facts import facts
-from pipelines.text.sentences import ENDED, WORD, capitalized, is_listed, is_prose, join, sentences
+from pipelines.text.sentences import ENDED, WORD, capitalized, is_prose, join, sentences
 from pipelines.text.tweets import Entity, entities, weighted_length
 
 EditName = Literal[
+    "polish",
+    "rewrite",
     "shorten",
-    "hook_first",
     "split_lines",
     "sharpen_verbs",
     "drop_fillers",
@@ -32,13 +33,11 @@ EditName = Literal[
     "keep_one_hashtag",
     "calm_capitals",
     "single_punctuation",
-    "add_emotional_trigger",
 ]
 LONG_TEXT = 120  # weighted characters from which a text gains by line breaks
 MAX_TAG_LETTERS = 24
 MIN_TAG_LETTERS = 5
 MAX_KEYWORDS = 2
-SAD: Final[frozenset[EmotionLabel]] = frozenset({"anger", "sadness", "fear"})
 BEFORE_NOUN = regex.compile(
     r"(?<![\w])(?:an?|the|our|your|my|their|his|her|its|these|of|about|"
     r"el|la|los|las|una?|nuestr[oa]s?|tus?|mis?|sus?|del?|sobre)$",
@@ -50,12 +49,17 @@ WORDED = regex.compile(r"[\p{L}\p{M}\p{Nd}]$")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an edit may go by beside the text itself; `emotion` is None where nobody read it."""
+    """What an edit may go by beside the text itself.
 
-    language: Language = "en"
+    `language` is None where nobody here speaks it: then no edit adds or changes a word. `asks` says that a question to
+    the readers suits the text, `sober` that it is bad or sober news, under which nothing is added.
+    """
+
+    language: Language | None = "en"
     objectives: tuple[Objective, ...] = ()
-    emotion: EmotionLabel | None = None
     keywords: tuple[str, ...] = ()
+    asks: bool = False
+    sober: bool = False
 
 
 def split_lines(text: str) -> list[str]:
@@ -68,10 +72,11 @@ def split_lines(text: str) -> list[str]:
     return list(dict.fromkeys([join(first), join(every)]))
 
 
-def close_for_objective(text: str, language: Language, objectives: Sequence[Objective]) -> list[str]:
-    """End with a question, or point at the closing link, as the objectives want it.
+def close_for_objective(text: str, language: Language, objectives: Sequence[Objective], *, asks: bool) -> list[str]:
+    """End an opinion with a question that it answers, or point at the closing link, as the objectives want it.
 
-    No question is added to one that is there, and a call to action only before a link of the draft's own.
+    No question is added where `asks` is false, to one that is there, or to what nobody can agree with; a call to action
+    only before a link of the draft's own.
     """
     if is_sensitive(text, language):
         return []
@@ -80,29 +85,17 @@ def close_for_objective(text: str, language: Language, objectives: Sequence[Obje
     for objective in objectives:
         for closing in closings.get(objective, ()):
             if closing.endswith("?"):
-                edited += [] if "?" in text else _ended_with(text, closing, language)
+                askable = asks and "?" not in text and is_opinion(text, language)
+                edited += _ended_with(text, closing, language) if askable else []
             else:
                 edited += _pointed_at_link(text, closing, language)
     return list(dict.fromkeys(edited))
 
 
-def add_emotional_trigger(text: str, language: Language, emotion: EmotionLabel | None) -> list[str]:
-    """Say the emotion that was read from the text, in front or at the end: joy, surprise and optimism alone.
-
-    A text about death, loss or danger gets none, whatever was read from it, and nobody's reply does. Nothing comes
-    after a question.
-    """
-    triggers = load_words()[language]["triggers"]
-    if emotion not in triggers or is_sensitive(text, language) or text.startswith("@") or is_listed(text):
-        return []
-    if any(phrase in text for phrase in phrases("triggers")):
-        return []
-    edited = []
-    for phrase in triggers[emotion]:
-        if not phrase.endswith(":") and "?" in text:
-            continue
-        edited += [f"{phrase} {text}"] if phrase.endswith(":") else _ended_with(text, phrase, language)
-    return edited
+@lru_cache(maxsize=1024)
+def is_opinion(text: str, language: Language) -> bool:
+    """Whether a text holds what a stranger can agree or disagree with."""
+    return whole_words("opinions", language).search(text) is not None
 
 
 def add_hashtag(text: str, language: Language, keywords: Sequence[str]) -> list[str]:
@@ -150,10 +143,10 @@ def keep_one_hashtag(text: str) -> str:
 
 
 def calm_capitals(text: str) -> str:
-    """Write a text that is mostly in capitals in lower case; links, handles and hashtags stay."""
+    """Write a text that is mostly in capitals in lower case; links, handles, hashtags and acronyms stay."""
     if sum(map(str.isupper, text)) <= sum(map(str.islower, text)):
         return text
-    calm = [(CAPITALS.sub(lambda word: word[0].lower(), sentence), gap) for sentence, gap in sentences(text)]
+    calm = [(CAPITALS.sub(lambda word: _quiet(word[0]), sentence), gap) for sentence, gap in sentences(text)]
     return join([(capitalized(sentence), gap) for sentence, gap in calm])
 
 
@@ -179,6 +172,11 @@ def is_sensitive(text: str, language: Language) -> bool:
 def _sensitive(language: Language) -> regex.Pattern[str]:
     words = "|".join(regex.escape(word).replace(r"\$", r"\b") for word in load_words()[language]["sensitive"])
     return regex.compile(rf"\b(?:{words})", regex.IGNORECASE)
+
+
+def _quiet(word: str) -> str:
+    calm = {quiet(word, language) for language in get_args(Language)} if word.isupper() else {word.lower()}
+    return max(calm, key=lambda word: sum(map(str.isupper, word)))
 
 
 def _inside(span: tuple[int, int], found: Sequence[Entity]) -> bool:
@@ -234,17 +232,24 @@ def _changed(text: str, edited: str) -> list[str]:
     return [edited] if edited != text and edited.strip() else []
 
 
+def _added(text: str, setting: Setting) -> list[str]:
+    if setting.language is None or setting.sober:
+        return []
+    return close_for_objective(text, setting.language, setting.objectives, asks=setting.asks)
+
+
+def _tagged(text: str, setting: Setting) -> list[str]:
+    return [] if setting.language is None or setting.sober else add_hashtag(text, setting.language, setting.keywords)
+
+
 EDITS: Final[dict[EditName, Callable[[str, Setting], list[str]]]] = {
-    "hook_first": lambda text, _: hook_first(text),
+    "polish": lambda text, setting: _changed(text, polish(text, setting.language)) if setting.language else [],
     "split_lines": lambda text, _: split_lines(text),
-    "sharpen_verbs": lambda text, setting: sharpen_verbs(text, setting.language),
-    "drop_fillers": lambda text, setting: drop_fillers(text, setting.language),
-    "close_for_objective": lambda text, setting: (
-        [] if setting.emotion in SAD else close_for_objective(text, setting.language, setting.objectives)
-    ),
-    "add_hashtag": lambda text, setting: add_hashtag(text, setting.language, setting.keywords),
+    "sharpen_verbs": lambda text, setting: sharpen_verbs(text, setting.language) if setting.language else [],
+    "drop_fillers": lambda text, setting: drop_fillers(text, setting.language) if setting.language else [],
+    "close_for_objective": _added,
+    "add_hashtag": _tagged,
     "keep_one_hashtag": lambda text, _: _changed(text, keep_one_hashtag(text)),
     "calm_capitals": lambda text, _: _changed(text, calm_capitals(text)),
     "single_punctuation": lambda text, _: _changed(text, single_punctuation(text)),
-    "add_emotional_trigger": lambda text, setting: add_emotional_trigger(text, setting.language, setting.emotion),
 }

@@ -1,7 +1,7 @@
 """A search over real edits of a draft: each step is one edit that was scored and gained.
 
-It knows what the models answer, not where they run. The score is never lowered, no fact is lost or invented, and
-nothing is longer than X takes.
+It knows what the models answer, not where they run. Polish comes first; it alone may cost a little, since spelling is
+not negotiable. No fact is lost or invented, and nothing is longer than X takes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from pipelines.editing.edits import EDITS, EditName, Setting
+from pipelines.editing.polish import polish
 from pipelines.editing.shorten import shorten
-from pipelines.records import Draft, EmotionLabel, History, Language, Objective
+from pipelines.records import Draft, History, Language, Objective
 from pipelines.results import Prediction, Step
 from pipelines.text.facts import keeps_facts
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
@@ -23,9 +24,13 @@ from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
 ROUNDS: Final = 6
 BEAM: Final = 2
 MIN_GAIN: Final = 1e-9
-# A language model that holds a text this much less likely sees a slip in it; mean over its tokens, in nats.
-MAX_FLUENCY_LOSS: Final = 0.35
-# The fluency model costs far more than the score does, so it reads only what gained most.
+# How much likelier a stranger must be to post an edited text for it to be taken at the same score, and how much less
+# likely for it to be refused at a better one.
+PREFERRED: Final = 0.05
+CLEARLY_WORSE: Final = 0.1
+# Points that mended spelling and marks may cost where the judge prefers them: far less than the score knows.
+POLISH_COST: Final = 3.0
+# The judge costs far more than the score does, so it reads only what gained most.
 MAX_JUDGED: Final = 8
 # Cut further only where the longer text does not win back what it lost.
 SHARES: Final = (1.0, 0.85, 0.7)
@@ -37,8 +42,8 @@ class Critics(Protocol):
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts, in their order."""
 
-    async def fluency(self, texts: Sequence[str], language: Language) -> list[float | None]:
-        """Return the mean log-likelihood per token of each text in nats; None where no model judges."""
+    async def judge(self, draft: str, texts: Sequence[str], language: Language | None) -> list[float | None]:
+        """Return the probability that a stranger would post each text for the draft; None where nobody judges."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,18 @@ class Improved:
 
 
 class _State(NamedTuple):
-    """A text on the way: its score, its fluency once known, and the edits that led to it with the score after each."""
+    """A text on the way: its score, how it was judged, and the edits that led to it with the score after each.
+
+    `judged` is None before the judge has read it, and where nobody judges.
+    """
 
     text: str
     score: float
-    fluency: float | None
+    judged: float | None
     path: tuple[tuple[EditName, str, float], ...] = ()
+
+    def rank(self) -> tuple[float, float, int]:
+        return round(self.score, 9), self.judged or 0.0, len(self.path)
 
 
 @dataclass(frozen=True)
@@ -71,32 +82,38 @@ class _Search:
     """What does not change while one draft is improved."""
 
     draft: str
+    polished: str
     models: Critics
     setting: Setting
     posted_at: datetime | None
     history: History
     permitted: Callable[[str], bool]
+    rewrites: tuple[str, ...] = ()
 
     async def scores(self, texts: Sequence[str]) -> list[float]:
         drafts = [Draft(text=text, posted_at=self.posted_at, history=self.history) for text in texts]
         return [prediction.viral_score for prediction in await self.models.predict(drafts)]
 
     def holds(self, text: str, limit: int) -> bool:
-        """Whether an edited text may be posted for the draft: it fits, states the same, and breaks no rule."""
+        """Whether an edited text may be posted for the draft: it fits, states the same, and breaks no rule.
+
+        What it states may be spelled as in the draft or as in the polished draft: `dont` denies only in the latter.
+        """
         fits = is_valid(text) and weighted_length(text) <= limit
-        return fits and keeps_facts(self.draft, text) and self.permitted(text)
+        same = keeps_facts(self.draft, text) or keeps_facts(self.polished, text)
+        return fits and same and self.permitted(text)
 
     async def climb(self, start: _State, limit: int) -> _State:
-        """Return the best text that rounds of single edits reach; every step gains, each kind comes once."""
+        """Return the best text that rounds of single edits reach; no step loses, each kind comes once."""
         best, beam, seen = start, [start], {self.draft, start.text}
         for _ in range(ROUNDS):
-            beam = await self._gaining(beam, seen, limit)
+            beam = await self._better(beam, seen, limit)
             if not beam:
                 break
-            best = max([best, *beam], key=lambda state: state.score)
+            best = max([best, *beam], key=_State.rank)
         return best
 
-    async def _gaining(self, beam: list[_State], seen: set[str], limit: int) -> list[_State]:
+    async def _better(self, beam: list[_State], seen: set[str], limit: int) -> list[_State]:
         tried: list[tuple[_State, EditName, str]] = []
         for state in beam:
             used = {edit for edit, _, _ in state.path}
@@ -105,71 +122,104 @@ class _Search:
                     if text not in seen and self.holds(text, limit):
                         seen.add(text)
                         tried.append((state, name, text))
+            for text in self.rewrites if "rewrite" not in used else ():
+                # Whoever wrote it has verified it against the draft.
+                if text not in seen and is_valid(text) and weighted_length(text) <= limit and self.permitted(text):
+                    seen.add(text)
+                    tried.append((state, "rewrite", text))
         scores = await self.scores([text for *_, text in tried]) if tried else []
-        gaining = sorted(
+        found = sorted(
             (
-                (score, state, name, text)
+                _State(text, score, None, (*state.path, (name, text, score)))
                 for (state, name, text), score in zip(tried, scores, strict=True)
-                if score > state.score + MIN_GAIN
+                if score >= state.score - MIN_GAIN
             ),
-            key=lambda found: -found[0],
+            key=lambda state: -state.score,
         )[:MAX_JUDGED]
-        if not gaining:
+        if not found:
             return []
-        known = {state.text: state.fluency for _, state, _, _ in gaining}
-        unknown = [text for text, judged in known.items() if judged is None] + [text for *_, text in gaining]
-        judged = await self.models.fluency(unknown, self.setting.language)
-        fluency = {**known, **dict(zip(unknown, judged, strict=True))}
-        return [
-            _State(text, score, fluency[text], (*state.path, (name, text, score)))
-            for score, state, name, text in gaining
-            if _is_fluent(fluency[state.text], fluency[text])
-        ][:BEAM]
+        before = {state.path: state for state in beam}
+        judged = await self._judged([*beam, *found])
+        better = [
+            state._replace(judged=judged[state.text])
+            for state in found
+            if _is_better(before[state.path[:-1]], judged[before[state.path[:-1]].text], state, judged[state.text])
+        ]
+        return sorted(better, key=_State.rank, reverse=True)[:BEAM]
+
+    async def _judged(self, states: Sequence[_State]) -> dict[str, float | None]:
+        """Return what the judge holds of each text; one call for all that it has not read."""
+        known = {state.text: state.judged for state in states}
+        unknown = [text for text, judged in known.items() if judged is None]
+        judged = await self.models.judge(self.draft, unknown, self.setting.language) if unknown else []
+        return {**known, **dict(zip(unknown, judged, strict=True))}
+
+    async def begin(self, limit: int) -> tuple[float, _State]:
+        """Return the score of the draft, and the polished draft where it loses nothing, else the draft itself."""
+        if self.polished == self.draft or not self.holds(self.polished, limit):
+            [score] = await self.scores([self.draft])
+            return score, _State(self.draft, score, None)
+        score, after = await self.scores([self.draft, self.polished])
+        first = _State(self.draft, score, None)
+        polished = _State(self.polished, after, None, (("polish", self.polished, after),))
+        judged = await self._judged([first, polished])
+        before, behind = judged[first.text], judged[polished.text]
+        worse = before is not None and behind is not None and behind < before - CLEARLY_WORSE
+        preferred = before is not None and behind is not None and behind >= before + PREFERRED
+        if after < score - (POLISH_COST if preferred else MIN_GAIN) or worse:
+            return score, first._replace(judged=before)
+        return score, polished._replace(judged=behind)
 
 
 async def improve(
     draft: str,
     models: Critics,
     *,
-    language: Language,
+    language: Language | None,
     target_length: int | None = None,
     objectives: Sequence[Objective] = (),
-    emotion: EmotionLabel | None = None,
+    asks: bool = False,
+    sober: bool = False,
     keywords: Sequence[str] = (),
     posted_at: datetime | None = None,
     history: History = (),
     permitted: Callable[[str], bool] = lambda _: True,
+    rewrites: Sequence[str] = (),
 ) -> Improved:
     """Return the best version of a draft that a search over single edits finds; the same every time.
 
-    Each round makes every edit of the best texts, drops what breaks a rule, scores the rest in one call and goes on
-    with those that gain and whose fluency holds. A draft that is longer than `target_length` is shortened first and
+    The draft is polished first where that costs next to nothing. Each round then makes every edit of the best texts,
+    drops what breaks a rule, scores the rest in one call and goes on with what gains, or loses nothing and is judged
+    better; what is judged clearly worse is left. A draft that is longer than `target_length` is shortened first and
     keeps that only if the edits after it win back what it cost; otherwise it stays as it is and the target is not
     reached. A draft that X would not take is shortened whatever it costs, to the target where its facts allow, else to
     280: its first step then has a negative delta where it costs points. Where its facts alone are too long it stays.
 
     Args:
         draft: any text that X could show, see pipelines.text.tweets.clean_text.
-        models: who scores and who judges fluency.
-        language: the language of the draft.
+        models: who scores and who judges what a stranger would post.
+        language: the language of the draft; None where nobody here speaks it, then no word is added or changed.
         target_length: weighted characters that the result should have at most; above 280 it means 280.
         objectives: what the tweet is meant to achieve.
-        emotion: what was read from the draft.
+        asks: whether a question to the readers suits the draft.
+        sober: whether it is bad or sober news, under which nothing is added.
         keywords: phrases of the draft, the weightiest first.
         posted_at: when it would go out.
         history: the author's own posts.
         permitted: tells whether a text breaks no rule that the draft does not break already.
+        rewrites: versions that somebody else wrote and verified; one is taken as any edit is.
 
     Raises:
-        ModelUnavailable: the score or the fluency model does not answer.
+        ModelUnavailable: the score or the judge does not answer.
     """
     draft = unicodedata.normalize("NFC", draft)
     limit = min(target_length or MAX_WEIGHTED_LENGTH, MAX_WEIGHTED_LENGTH)
-    setting = Setting(language, tuple(objectives), emotion, tuple(keywords))
-    search = _Search(draft, models, setting, posted_at, history, permitted)
+    setting = Setting(language, tuple(objectives), tuple(keywords), asks, sober)
+    polished = polish(draft, language) if language else draft
+    search = _Search(draft, polished, models, setting, posted_at, history, permitted, tuple(rewrites))
     if weighted_length(draft) <= limit:
-        [score] = await search.scores([draft])
-        best = await search.climb(_State(draft, score, None), limit)
+        score, first = await search.begin(limit)
+        best = await search.climb(first, limit)
         return _improved(score, best, None if target_length is None else True)
     postable = weighted_length(draft) <= MAX_WEIGHTED_LENGTH
     shortened: Step | None = None
@@ -197,6 +247,10 @@ def _improved(original: float, best: _State, target_reached: bool | None) -> Imp
     return Improved(best.text, best.score, original, steps, target_reached)
 
 
-def _is_fluent(before: float | None, after: float | None) -> bool:
-    """Whether an edited text is not much less likely than the one before it; what nobody judged counts as fluent."""
-    return before is None or after is None or after >= before - MAX_FLUENCY_LOSS
+def _is_better(before: _State, judged_before: float | None, after: _State, judged_after: float | None) -> bool:
+    """Whether a text is worth a step: it gains and is not judged clearly worse, or it is judged better for nothing."""
+    gains = after.score > before.score + MIN_GAIN
+    if judged_before is None or judged_after is None:
+        return gains or (after.path[-1][0] == "polish" and after.score >= before.score)
+    preferred = judged_after >= judged_before + PREFERRED
+    return (gains and judged_after >= judged_before - CLEARLY_WORSE) or (after.score >= before.score and preferred)

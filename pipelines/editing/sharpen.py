@@ -66,11 +66,11 @@ def load_words() -> dict[str, Any]:
     return content
 
 
-@lru_cache(maxsize=2)
-def phrases(kind: Literal["closings", "triggers"]) -> tuple[str, ...]:
-    """Return what edits themselves add to texts, in every language."""
-    lists = [found for words in load_words().values() for found in words[kind].values()]
-    return tuple(phrase for found in lists for phrase in found)
+@lru_cache(maxsize=8)
+def whole_words(kind: Literal["opinions", "keeps", "invitations"], language: Language) -> regex.Pattern[str]:
+    """Return a pattern that finds any word or phrase of a list."""
+    words = "|".join(load_words()[language][kind])
+    return regex.compile(rf"(?<![\p{{L}}\p{{N}}])(?:{words})(?![\p{{L}}\p{{N}}])", regex.IGNORECASE)
 
 
 def _apply(rule: Rule, text: str) -> str:

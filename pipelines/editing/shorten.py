@@ -6,10 +6,20 @@ from itertools import pairwise
 
 import regex
 
-from pipelines.editing.sharpen import drop_fillers
+from pipelines.editing.sharpen import drop_fillers, whole_words
 from pipelines.records import Language
 from pipelines.text.facts import facts, keeps_facts
-from pipelines.text.sentences import PICTURE, WORD, is_balanced, is_prose, join, prose, refers_back, sentences
+from pipelines.text.sentences import (
+    PICTURE,
+    PLACEHOLDER,
+    WORD,
+    is_balanced,
+    is_prose,
+    join,
+    prose,
+    refers_back,
+    sentences,
+)
 from pipelines.text.tweets import weighted_length
 
 MIN_WORDS = 3
@@ -29,24 +39,34 @@ SUBORDINATE = regex.compile(
 )
 
 
-def shorten(text: str, target: int, language: Language = "en") -> str:
+def shorten(text: str, target: int, language: Language | None = "en") -> str:
     """Return an NFC text with at most `target` weighted characters, cut where sentences and clauses end.
 
-    Sentences that state facts stay, and so does what the next one leans on. Where that leaves too much the result is
-    the shortest that keeps the facts and still says something: compare its weighted length with `target`. A text that
-    fits comes back unchanged.
+    Sentences that state facts, say what to do, or name a condition or a deadline stay, and so do the first and what the
+    next one leans on. Where that leaves too much the result is the shortest that keeps all this: compare its weighted
+    length with `target`. A text that fits comes back unchanged; so does one in a language that nobody here speaks.
     """
+    if language is None:
+        return text
     shorter = text
     for cut in (_without_sentences, _without_asides, _without_clauses):
-        shorter = cut(shorter, target)
+        shorter = cut(shorter, target, language)
     if weighted_length(shorter) > target:
         shorter = next(iter(drop_fillers(shorter, language)), shorter)
-    shorter = _without_sentences(shorter, target, opening=0)
+    shorter = _without_sentences(shorter, target, language)
     return shorter if keeps_facts(text, shorter) else text
 
 
-def _without_sentences(text: str, target: int, opening: int = 1) -> str:
-    """Drop the shortest sentence that is enough; while none is, the last that may go. The first `opening` ones stay.
+def is_needed(part: str, language: Language) -> bool:
+    """Whether a sentence or clause says what its readers must know: a fact, an instruction, a condition, a deadline."""
+    if facts(part) or PLACEHOLDER.search(part):
+        return True
+    rest = whole_words("invitations", language).sub("", part)
+    return whole_words("keeps", language).search(rest) is not None
+
+
+def _without_sentences(text: str, target: int, language: Language) -> str:
+    """Drop the shortest sentence that is enough; while none is, the last that may go. The first one stays.
 
     Where that was more than needed, those that fit come back.
     """
@@ -55,7 +75,7 @@ def _without_sentences(text: str, target: int, opening: int = 1) -> str:
     kept = list(range(len(parts)))
     length = weighted_length(text)
     while (over := length - target) > 0:
-        free = [place for place in kept if place >= opening and _may_go(parts, kept, place)]
+        free = [place for place in kept if place > 0 and _may_go(parts, kept, place, language)]
         if not free:
             break
         enough = [place for place in free if weights[place] >= over]
@@ -76,9 +96,9 @@ def _joined(parts: list[tuple[str, str]], kept: list[int]) -> str:
     return join([(parts[place][0], gap) for place, gap in zip(kept, gaps, strict=True)])
 
 
-def _may_go(parts: list[tuple[str, str]], kept: list[int], place: int) -> bool:
+def _may_go(parts: list[tuple[str, str]], kept: list[int], place: int, language: Language) -> bool:
     sentence = parts[place][0]
-    if facts(sentence):
+    if is_needed(sentence, language):
         return False
     others = [other for other in kept if other != place and is_prose(parts[other][0])]
     following = next((parts[other][0] for other in others if other > place), None)
@@ -88,24 +108,24 @@ def _may_go(parts: list[tuple[str, str]], kept: list[int], place: int) -> bool:
     return len(words) >= MIN_WORDS
 
 
-def _without_asides(text: str, target: int) -> str:
+def _without_asides(text: str, target: int, language: Language) -> str:
     for aside in reversed(list(ASIDE.finditer(text))):
         if weighted_length(text) <= target:
             break
-        if not facts(aside[0]) and aside.start() > 0 and aside[0][0].isspace():
+        if not is_needed(aside[0], language) and aside.start() > 0 and aside[0][0].isspace():
             text = text[: aside.start()] + text[aside.end() :]
     return text
 
 
-def _without_clauses(text: str, target: int) -> str:
+def _without_clauses(text: str, target: int, language: Language) -> str:
     parts = sentences(text)
     for place in reversed(range(len(parts))):
-        while weighted_length(join(parts)) > target and (shorter := _without_clause(parts[place][0])):
+        while weighted_length(join(parts)) > target and (shorter := _without_clause(parts[place][0], language)):
             parts[place] = (shorter, parts[place][1])
     return join(parts)
 
 
-def _without_clause(sentence: str) -> str | None:
+def _without_clause(sentence: str, language: Language) -> str | None:
     """Return the sentence without its last clause; None where none can go."""
     end = END.search(sentence)
     if end is None or SUBORDINATE.search(sentence):
@@ -114,6 +134,8 @@ def _without_clause(sentence: str) -> str | None:
     clauses = list(CLAUSE.finditer(sentence, 0, end.start()))
     for border in sorted([*breaks, *clauses], key=lambda match: -match.start()):
         head, tail = sentence[: border.start()], sentence[border.end() : end.start()]
+        if is_needed(tail, language):
+            continue
         whole = is_balanced(head) and is_balanced(tail) and not set("¿¡?!") & set(tail)
         if whole and len(WORD.findall(head)) >= MIN_WORDS and keeps_facts(sentence, head + end[0]):
             return head + end[0]

@@ -6,16 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.experiments.arms import Arm
-from pipelines.experiments.bayes import chance_to_be_best, chance_to_beat, expected_loss
+from pipelines.experiments.arms import Arm, log_relative, newcombe, wilson
+from pipelines.experiments.bayes import chance_to_be_best, chance_to_beat, expected_loss, shrunk_relative_lift
 from pipelines.experiments.dispersion import dispersion_of_days, effective, intraclass_correlation
-from pipelines.experiments.intervals import log_relative, newcombe, wilson
-from pipelines.experiments.power import (
-    expected_days,
-    minimum_detectable_effect,
-    sample_size,
-    sequential_sample_size,
-)
+from pipelines.experiments.power import expected_days, minimum_detectable_effect, sample_size
 from pipelines.experiments.records import Plan
 from pipelines.experiments.results import Lift, Overdispersion, Results, Size, Tests, VariantResult
 from pipelines.experiments.sequential import (
@@ -26,7 +20,6 @@ from pipelines.experiments.sequential import (
     always_valid_rate,
     always_valid_score_test,
 )
-from pipelines.experiments.shrinkage import shrunk_relative_lift
 from pipelines.experiments.significance import (
     benjamini_hochberg,
     fisher_test,
@@ -127,12 +120,19 @@ def analyze(plan: Plan, split: Split) -> Results:
 
 def _pair_units(plan: Plan, rate: float, weights: Sequence[float], control: int) -> dict[int, float]:
     """Units that control and a variant need together, by the variant's place, as clustered as the plan expects."""
-    count = sample_size if plan.method == "fixed" else sequential_sample_size
     needed: dict[int, float] = {}
     for place, weight in enumerate(weights):
         if place != control:
             ratio = weight / weights[control]
-            units = count(rate, plan.mde, plan.alpha, plan.power, comparisons=len(weights) - 1, ratio=ratio)
+            units = sample_size(
+                rate,
+                plan.mde,
+                plan.alpha,
+                plan.power,
+                comparisons=len(weights) - 1,
+                ratio=ratio,
+                sequential=plan.method != "fixed",
+            )
             needed[place] = units * (1 + ratio) * plan.design_effect
     return needed
 

@@ -20,17 +20,9 @@ _MAX_DIGITS = len(str(_MODULUS - 1))
 _TOLERANCE = 1e-6
 
 
-def bucket(seed: str, unit: str, version: int = 2) -> float | None:
-    """Return where `unit` falls in the experiment `seed`, in [0, 1).
-
-    Version 2 has 10,000 buckets and no correlation between seeds; version 1 has 1,000 and is there for experiments that
-    began with it. Another version gives None.
-    """
-    if version == 2:
-        return _fnv1a(str(_fnv1a(seed + unit))) % BUCKETS / BUCKETS
-    if version == 1:
-        return _fnv1a(unit + seed) % 1000 / 1000
-    return None
+def bucket(seed: str, unit: str) -> float:
+    """Return where `unit` falls in the experiment `seed`, in [0, 1): one of 10,000, as in version 2 of the SDKs."""
+    return _fnv1a(str(_fnv1a(seed + unit))) % BUCKETS / BUCKETS
 
 
 def ranges(weights: Sequence[float]) -> tuple[tuple[float, float], ...]:

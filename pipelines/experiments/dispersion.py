@@ -1,7 +1,7 @@
 """The overdispersion guard: how much wider than binomial the difference of two variants truly is.
 
-Impressions are no independent units: people come in clusters, and days move variants. Each function gives a design
-effect, the factor of the variance, at least 1 in use; `effective` turns an arm into what it is worth.
+Impressions are no independent units: people come in clusters, and days move variants. A design effect is
+the factor of the variance, at least 1; `effective` turns an arm into what it is worth.
 """
 
 from __future__ import annotations
@@ -16,10 +16,6 @@ from scipy.stats import norm, t
 
 from pipelines.experiments.arms import Arm
 
-# The standard deviation of z between identical packages of the Upworthy Research Archive (CC BY 4.0; Matias, Munger,
-# Le Quere, Ebersole 2021), which is 1 where units are independent.
-UPWORTHY_AA_SD: Final = 1.36
-UPWORTHY_DESIGN_EFFECT: Final = UPWORTHY_AA_SD**2
 MIN_DAYS: Final = 3
 _MAX_ROUNDS, _PRECISION = 1000, 1e-10
 Floats = NDArray[np.float64]
@@ -53,27 +49,15 @@ def intraclass_correlation(clusters: Sequence[Sequence[Arm]]) -> float | None:
     return (mean_between - mean_within) / scale if scale > 1e-12 else None
 
 
-def design_effect(correlation: float, sizes: Sequence[float]) -> float:
-    """Return 1 + (m - 1) correlation, with m the mean size of a unit's own cluster; at least 1.
-
-    `sizes` are the units of each cluster. Donner & Klar 2000, eq 6.3 with m of unequal clusters; Kish 1965.
-    """
-    total = math.fsum(sizes)
-    if not total:
-        return 1.0
-    return max(1.0, 1 + (math.fsum(size**2 for size in sizes) / total - 1) * correlation)
-
-
 def effective(arm: Arm, design_effect: float) -> Arm:
-    """Return the arm of as many independent units as `arm` is worth: all its sums divided by the design effect.
+    """Return the arm of as many independent units as `arm` is worth: both counts divided by the design effect.
 
     Raises:
         ValueError: a design effect below 1.
     """
     if not design_effect >= 1:
         raise ValueError("a design effect is at least 1")
-    squares = None if arm.squares is None else arm.squares / design_effect
-    return Arm(arm.n / design_effect, arm.total / design_effect, squares)
+    return Arm(arm.n / design_effect, arm.total / design_effect)
 
 
 def dispersion_of_days(cells: Sequence[Sequence[Arm]], alpha: float = 0.05) -> float | None:

@@ -50,13 +50,11 @@ class Comparison:
 class SwitchbackResult:
     """What the posts say: the omnibus p-value, None without a complete block, and what was counted and left out.
 
-    `comparisons` have Holm's adjustment among each other; `exact` says that every arrangement was counted.
+    `comparisons` have Holm's adjustment among each other.
     """
 
     p_value: float | None
     comparisons: tuple[Comparison, ...]
-    exact: bool
-    posts: int
     blocks: int
     posts_without_impressions: int
     incomplete_blocks: int
@@ -104,8 +102,6 @@ def permutation_test(
     return SwitchbackResult(
         p_value=p_value,
         comparisons=comparisons,
-        exact=_enumerable(math.factorial(n_variants), len(complete)),
-        posts=sum(post.block in kept for post in shown),
         blocks=len(complete),
         posts_without_impressions=len(posts) - len(shown),
         incomplete_blocks=len({post.block for post in posts} - kept),

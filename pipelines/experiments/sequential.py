@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 from pipelines.experiments.arms import Arm
-from pipelines.experiments.significance import Difference, difference, needs_exact, pooled_z
+from pipelines.experiments.significance import needs_exact, pooled_z
 
 TUNED_TO = 5000.0  # gbstats' default, for experiments without a plan
 
@@ -46,26 +46,12 @@ def always_valid_p(z: float, n: float, alpha: float, tuned_to: float = TUNED_TO)
     return math.exp(min(0.0, math.log1p(x) / 2 - z * z * x / (2 * (x + 1))))
 
 
-def always_valid_difference(
-    control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO, *, relative: bool
-) -> Difference | None:
-    """The difference of the means with its confidence sequence, of rates or any outcome; None where `difference` is."""
-    found = difference(control, variant, relative=relative)
-    if found is None:
-        return None
-    estimate, error = found
-    n = control.n + variant.n
-    width = half_width(error, n, alpha, tuned_to)
-    p_value = always_valid_p(estimate / error, n, alpha, tuned_to)
-    return Difference(estimate, error, None, p_value, estimate - width, estimate + width)
-
-
 def always_valid_lift(
     control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO
 ) -> tuple[float, float] | None:
     """The confidence sequence of the relative lift of two rates, above -1: eq. 9 on the logarithm of their ratio.
 
-    The logarithm's variance is that of Katz et al. (1978), as in `intervals.log_relative`; near no difference it says
+    The logarithm's variance is that of Katz et al. (1978), as in `arms.log_relative`; near no difference it says
     what `always_valid_score_test` does. None under five expected units engaged or not, nobody or all engaged in an arm.
     """
     if needs_exact([control, variant]) or not _varies(control, variant):
@@ -89,7 +75,7 @@ def always_valid_rate(arm: Arm, alpha: float, tuned_to: float = TUNED_TO) -> tup
 def always_valid_score_test(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> float:
     """The p-value to decide two rates by, in [0, 1]: `always_valid_p` of the pooled score.
 
-    The pooled variance does not collapse where one arm has nobody engaged, as that of `always_valid_difference` does.
+    The pooled variance does not collapse where one arm has nobody engaged, as that of the difference does.
     1 as long as an arm is expected to have under five units engaged or not engaged: the theory is one of many units.
     """
     if needs_exact([control, variant]):
@@ -104,15 +90,12 @@ def adaptive_p(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED
     time, so the product of both is one too, and the p-value is its inverse at the common rate that it speaks against
     least: exp(-d^2 / (2 V)) sqrt((1 + x_1) (1 + x_2)) with V the sum of s_i^2 (1 + x_i) / x_i, s_i the standard errors,
     x_i = n_i rho^2 and rho tuned to half of `tuned_to` an arm. Kaufmann and Koolen (2021), JMLR 22(246), have such
-    products for bandits. 1 as long as `needs_exact`.
+    products for bandits. 1 as long as `needs_exact`, and where nobody or everybody is engaged in an arm.
     """
-    if needs_exact([control, variant]):
-        return 1.0
-    found = difference(control, variant, relative=False)
-    if found is None:
+    if needs_exact([control, variant]) or not _varies(control, variant):
         return 1.0
     penalty, spread = _adaptive(control, variant, lambda arm: arm.variance, alpha, tuned_to)
-    return math.exp(min(0.0, penalty - found[0] ** 2 / (2 * spread)))
+    return math.exp(min(0.0, penalty - (variant.mean - control.mean) ** 2 / (2 * spread)))
 
 
 def adaptive_lift(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> tuple[float, float] | None:

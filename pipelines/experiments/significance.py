@@ -1,38 +1,17 @@
-"""Is there a difference? Tests of two and of many arms, corrections for many tests, and the check of the split.
-
-Arms given to the tests of rates count units engaged (`squares` is None); `difference` and `welch` take means as well.
-"""
+"""Is there a difference? Tests of two and of many arms, corrections for many tests, and the check of the split."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import chi2_contingency, chisquare, false_discovery_control, fisher_exact, t
+from scipy.stats import chi2_contingency, chisquare, false_discovery_control, fisher_exact
 
 from pipelines.experiments.arms import Arm
 
 SMALLEST_EXPECTED = 5  # the customary bound of the chi-squared approximation: Cochran (1954), Biometrics 10, 417-451
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far the variant is from control.
-
-    `estimate`, `low` and `high` are in units of the outcome, or fractions of control's mean where the difference is
-    relative (.5: half as much again); `standard_error` > 0 likewise. `degrees_of_freedom` is None where the normal
-    distribution was used. `p_value` in [0, 1] is two-sided.
-    """
-
-    estimate: float
-    standard_error: float
-    degrees_of_freedom: float | None
-    p_value: float
-    low: float
-    high: float
 
 
 def pooled_z(control: Arm, variant: Arm) -> float:
@@ -87,44 +66,6 @@ def omnibus(arms: Sequence[Arm]) -> float:
         return 1.0
     table = [[arm.total, arm.n - arm.total] for arm in seen]
     return float(chi2_contingency(table, correction=False).pvalue)
-
-
-def difference(control: Arm, variant: Arm, *, relative: bool) -> tuple[float, float] | None:
-    """The difference of the means, variant minus control, and its standard error, both not pooled.
-
-    `relative` divides by control's mean; its variance is the delta method's, (s_v^2 + (m_v / m_c)^2 s_c^2) / m_c^2 with
-    s^2 the variances of the means: Deng et al. (2018), Applying the delta method in metric analytics, KDD, on percent
-    changes. None where it cannot be told: an arm without units, whose units are all alike (an outcome that is no rate:
-    also with one unit), or, if relative, a mean of 0 in control.
-    """
-    # What sums of floats leave over where all outcomes are equal is not variance.
-    if any(arm.variance <= 1e-12 * arm.mean**2 for arm in (control, variant)):
-        return None
-    errors = [math.sqrt(arm.variance / arm.n) for arm in (control, variant)]
-    if not relative:
-        return variant.mean - control.mean, math.hypot(*errors)
-    if control.mean == 0:
-        return None
-    estimate = (variant.mean - control.mean) / control.mean
-    return estimate, math.hypot(errors[1], errors[0] * variant.mean / control.mean) / abs(control.mean)
-
-
-def welch(control: Arm, variant: Arm, alpha: float, *, relative: bool) -> Difference | None:
-    """Welch's two-sided t test of the means, with the 1 - `alpha` interval.
-
-    Welch (1947), Biometrika 34, 28-35; degrees of freedom of Satterthwaite (1946), Biometrics Bulletin 2, 110-114,
-    those of the absolute difference also where the difference is `relative`, as in gbstats. None where `difference` is,
-    and up to one unit in an arm.
-    """
-    found = difference(control, variant, relative=relative)
-    if found is None or min(control.n, variant.n) <= 1:
-        return None
-    estimate, error = found
-    parts = [(arm.variance / arm.n, arm.n - 1) for arm in (control, variant)]
-    freedom = sum(part for part, _ in parts) ** 2 / sum(part**2 / units for part, units in parts)
-    width = float(t.isf(alpha / 2, freedom)) * error
-    p_value = float(2 * t.sf(abs(estimate) / error, freedom))
-    return Difference(estimate, error, freedom, p_value, estimate - width, estimate + width)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,26 +1,27 @@
-"""Candidates for a query: written by every engine that was asked, admitted, judged for fluency; scored elsewhere.
+"""Candidates for a query: written by every engine that was asked, admitted and ranked; scored elsewhere.
 
-Templates never wait for the language model: where it is late or down they answer alone, and `generator.lm` is named.
+The author's own words and the templates never wait for the language model: where it is late or down they answer alone,
+and `generator.lm` is named.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from pipelines.errors import ModelUnavailable
-from pipelines.generator.selection import admissible, diverse
+from pipelines.generator.selection import admissible, diverse, own_words
 from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
     Analysis,
+    Best,
     Brief,
     Degraded,
-    EmotionLabel,
+    Drafts,
     Finding,
     Language,
     Proposal,
@@ -32,101 +33,56 @@ from pipelines.results import Candidate, Prediction
 Result = TypeVar("Result")
 # Written beyond what was asked, for selection to choose from.
 SPARE = 2
-WORD = re.compile(r"[^\W_]+")
-# Emotions of bad news, and how much of the probability they must hold together.
-DARK: tuple[EmotionLabel, ...] = ("sadness", "fear")
-SURELY_DARK = 0.7
-GRAVE = re.compile(
-    r"\b(?:died|dies|dead|deaths?|passed away|funerals?|condolences?|mourn\w*|killed|injur\w+|victims?|casualt\w+|"
-    r"la(?:y|ying|id) off|layoffs?|bankrupt\w*|recall(?:s|ed|ing)?|earthquake|floods?|accidents?|apolog\w+|sorry|"
-    r"muri[óo]|muerte\w*|falleci\w+|fallecimiento|funeral|p[ée]same|luto|heridos?|v[íi]ctimas?|despid(?:o|os|e|imos)|"
-    r"bancarrota|quiebra|retiramos|terremoto|inundaci[óo]n(?:es)?|incendio|accidentes?|disculpas?|perd[óo]n)\b",
-    re.IGNORECASE,
-)
+# A candidate is better than a text that could be posted as it is where the judge is that much surer of it, or where he
+# is as sure and it scores higher.
+CLEARLY, AS_SURE = 0.05, 0.02
+HARMFUL = frozenset({"hate", "threat", "fraud"})
 
 
 class Writers(Protocol):
-    """The models that write and read what was written; each call raises ModelUnavailable."""
+    """The models that write, as one request sees them; each call raises ModelUnavailable if it cannot in time."""
 
-    async def write(self, brief: Brief) -> list[Proposal]:
-        """Fill templates for a brief."""
+    async def write(self, brief: Brief) -> Drafts:
+        """Put the brief right and fill templates with its sentences."""
 
-    async def generate(self, brief: Brief) -> list[Proposal]:
+    async def generate(self, brief: Brief) -> tuple[Proposal, ...]:
         """Let the language model write for a brief."""
 
-    async def fluency(self, texts: Sequence[str], language: str) -> list[float | None]:
-        """Judge texts by their log-likelihood per token; None where no critic speaks the language."""
+    async def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
+        """Say how likely a stranger would post each (brief, text, language)."""
 
 
 @dataclass(frozen=True)
 class Engines:
     """What writes here, and by which rules.
 
-    `language_model` says whether one is configured, `fluency_floor` is the log-likelihood per token below which a text
-    does not read like one that people post (None without a critic), `templates` are the account's own (empty: bundled).
+    `language_model` says whether one is configured, `templates` are the account's own (empty: bundled).
     """
 
     language_model: bool = False
-    fluency_floor: float | None = None
     policy: Policy = field(default_factory=Policy)
     templates: tuple[Template, ...] = ()
 
 
 @dataclass(frozen=True)
 class Written:
-    """A proposal that may be posted, with what X's rules say about it and how fluent it is."""
+    """What was written for a query and may be posted, each with what X's rules say about it.
 
-    proposal: Proposal
-    findings: tuple[Finding, ...]
-    fluency: float | None = None
-
-
-async def write(
-    query: Query,
-    analysis: Analysis | None,
-    models: Writers,
-    engines: Engines,
-    *,
-    degraded: list[Degraded],
-) -> list[Written] | None:
-    """Return up to `query.n_templates` and a few spare texts; None where every engine that was asked failed.
-
-    What is missing is appended to `degraded`. Nothing is written in a language that nobody here writes.
+    `is_statement` says whether the query itself could be posted, `p_postable` what the judge says of it.
     """
-    if query.n_templates == 0 or not _can_write(query, analysis):
-        return []
-    language = writing_language(query, analysis)
-    brief = _brief(query, analysis, engines, language)
-    proposals = await _propose(brief, models, engines, degraded)
-    if proposals is None:
-        return None
-    entities = (analysis.entities or ()) if analysis else ()
-    admitted = admissible(
-        proposals,
-        query.query,
-        entities,
-        engines.policy,
-        frames={template.name: template.content for template in engines.templates},
-        source_is_clean=not lint(query.query, language=language),
-        history=query.history,
-        language=language,
-    )
-    written = [Written(proposal, findings) for proposal, findings in admitted]
-    if not written or engines.fluency_floor is None or brief.engine == "templates" or language != "en":
-        return written
-    return await _fluent(written, models, engines.fluency_floor, degraded)
+
+    proposals: tuple[tuple[Proposal, tuple[Finding, ...]], ...] = ()
+    is_statement: bool = False
+    p_postable: float | None = None
+
+    def texts(self) -> list[str]:
+        """What is to be scored of each: of a thread its first post."""
+        return [proposal.parts[0] if proposal.parts else proposal.text for proposal, _ in self.proposals]
 
 
-def fitting(query: Query, affect: Affect, written: list[Written] | None) -> list[Written] | None:
-    """Return of what was written for bad news only what has no word of its own: no closing, no joke, no call.
-
-    Bad news is what the models read as such for certain; what its words give away was written so already.
-    """
-    scores = affect.emotion.scores if affect.emotion else {}
-    if written is None or sum(scores.get(label, 0.0) for label in DARK) < SURELY_DARK:
-        return written
-    own = set(WORD.findall(query.query.casefold()))
-    return [item for item in written if set(WORD.findall(item.proposal.text.casefold())) <= own]
+def can_write(query: Query, analysis: Analysis | None) -> bool:
+    """Whether somebody here writes the language of the text; a short text without a sign of another one is English."""
+    return query.language is not None or analysis is None or analysis.language in {"en", "es", None}
 
 
 def writing_language(query: Query, analysis: Analysis | None) -> Language:
@@ -134,35 +90,142 @@ def writing_language(query: Query, analysis: Analysis | None) -> Language:
     return query.language or ("es" if analysis and analysis.language == "es" else "en")
 
 
-def rank(
-    written: Sequence[Written], predictions: Sequence[Prediction], own: Prediction | None, n: int
-) -> tuple[Candidate, ...]:
-    """Return the n best that differ, by score; in the order of their writer where there are no scores."""
-    if own is None:
-        return tuple(_candidate(item) for item in written[:n])
-    return diverse(
-        [_candidate(item, prediction, own) for item, prediction in zip(written, predictions, strict=True)], n
+def brief_of(query: Query, analysis: Analysis | None, engines: Engines) -> Brief:
+    """Return what the generator is asked to write for a query."""
+    return Brief(
+        query=query.query,
+        language=writing_language(query, analysis),
+        keywords=tuple(keyword.text for keyword in (analysis.keywords or ())) if analysis else (),
+        entities=(analysis.entities or ()) if analysis else (),
+        objectives=query.objectives,
+        tone=query.tone,
+        templates=engines.templates,
+        n=query.n_templates + SPARE,
+        engine=query.engine,
+        format=query.format,
+        seed=query.seed or 0,
     )
 
 
+async def write(
+    query: Query,
+    analysis: Analysis | None,
+    read: Awaitable[Affect | None],
+    models: Writers,
+    engines: Engines,
+    *,
+    degraded: list[Degraded],
+) -> tuple[Affect | None, Written | None]:
+    """Return what was read of a query, and what may be posted for it; None where every engine that was asked failed.
+
+    The author's own words are put right while the text is read; the language model waits for that, since of sober news
+    it writes in other ways, and of texts that harm nothing. What is missing is appended to `degraded`.
+    """
+    if query.n_templates == 0 or not can_write(query, analysis):
+        return await read, Written()
+    brief = brief_of(query, analysis, engines)
+    affect, drafts = await asyncio.gather(
+        read, or_none(models.write(brief), degraded) if query.engine != "lm" else _nothing()
+    )
+    sensitivity = affect.sensitivity.label if affect and affect.sensitivity else "none"
+    if sensitivity in HARMFUL:
+        return affect, Written()
+    brief = replace(brief, sober=sensitivity == "sober")
+    generated: tuple[Proposal, ...] | None = ()
+    if query.engine != "templates" and engines.language_model and query.format == "post":
+        generated = await or_none(models.generate(brief), degraded)
+    if drafts is None and (generated is None or query.engine != "lm"):
+        return affect, None
+    proposals = (*(drafts.proposals if drafts else ()), *(generated or ()))
+    if brief.sober:
+        proposals = tuple(item for item in proposals if item.source == "edit" or own_words(item.text, query.query))
+    admitted = admissible(
+        proposals,
+        query.query,
+        engines.policy,
+        frames={template.name: template.content for template in engines.templates},
+        source_is_clean=not lint(query.query, language=brief.language),
+        history=query.history,
+        language=brief.language,
+    )
+    return affect, Written(
+        tuple(admitted), drafts.is_statement if drafts else False, drafts.p_postable if drafts else None
+    )
+
+
+def rank(written: Written, predictions: Sequence[Prediction], own: Prediction | None, n: int) -> tuple[Candidate, ...]:
+    """Return the n best that differ: what a stranger would rather post first, then by score."""
+    scored: Sequence[Prediction | None] = predictions or [None] * len(written.proposals)
+    return diverse(
+        [
+            _candidate(proposal, findings, prediction, own)
+            for (proposal, findings), prediction in zip(written.proposals, scored, strict=True)
+        ],
+        n,
+    )
+
+
+def best_of(written: Written | None, ranked: Sequence[Candidate]) -> Best | None:
+    """Say whether the first candidate or the author's own text is to be posted; None where neither can be.
+
+    A note, a row of keywords or a bare topic is never to be posted as it is.
+    """
+    if written is None or (not ranked and not written.is_statement):
+        return None
+    if not written.is_statement or written.p_postable is None:
+        return "candidate" if ranked else None
+    if not ranked:
+        return "yours"
+    if any(proposal.source == "edit" for proposal, _ in written.proposals):
+        # The author's text wants putting right, so it is not the best.
+        return "candidate"
+    gain = (ranked[0].p_postable or 0.0) - written.p_postable
+    return "candidate" if gain > CLEARLY or (gain > -AS_SURE and (ranked[0].delta or 0.0) > 0) else "yours"
+
+
 def shortfall(
-    query: Query, analysis: Analysis | None, found: Sequence[Candidate] | None, policy: Policy
+    query: Query, analysis: Analysis | None, affect: Affect | None, found: Sequence[Candidate] | None, policy: Policy
 ) -> tuple[str, ...]:
     """Say that there are fewer candidates than were asked for, why, and what would help."""
-    wanted = query.n_templates
-    if found is None or len(found) >= wanted:
+    if found is None or len(found) >= query.n_templates:
         return ()
     language = writing_language(query, analysis)
-    said = f"{len(found)} de {wanted} candidatos" if language == "es" else f"{len(found)} of {wanted} candidates"
-    if not _can_write(query, analysis):
+    reason = _reason(query, analysis, affect, found, policy)
+    of = "de" if language == "es" else "of"
+    noun = "candidatos" if language == "es" else "candidates"
+    return (f"{len(found)} {of} {query.n_templates} {noun}: {reason[language]}",)
+
+
+def _reason(
+    query: Query, analysis: Analysis | None, affect: Affect | None, found: Sequence[Candidate], policy: Policy
+) -> dict[Language, str]:
+    """Why there are fewer candidates, in each language."""
+    if not can_write(query, analysis):
         known = analysis.language if analysis else None
-        return (f"{said}: they are written in English and Spanish; the text reads as `{known}`. `language` decides.",)
+        said = f"they are written in English and Spanish; the text reads as `{known}`. `language` decides."
+        return {"en": said, "es": said}
+    sensitivity = affect.sensitivity.label if affect and affect.sensitivity else "none"
+    if sensitivity in HARMFUL:
+        return {"en": f"{sensitivity}, see `findings`.", "es": f"{sensitivity}, mira `findings`."}
+    language = writing_language(query, analysis)
     blocking = [finding for finding in lint(query.query, language=language) if policy.blocks([finding])]
     if blocking and not found:
-        return (f"{said}: {blocking[0].rule}. {blocking[0].message}",)
-    if language == "es":
-        return (f"{said}: para más textos distintos, di en una frase corta qué pasa, dónde y cuándo.",)
-    return (f"{said}: for more texts that differ, say in a short sentence what happens, where and when.",)
+        said = f"{blocking[0].rule}. {blocking[0].message}"
+        return {"en": said, "es": said}
+    if sensitivity == "sober":
+        return {
+            "en": "of news like this only its author's own words are given, put right.",
+            "es": "de una noticia así solo se dan las palabras de su autor, corregidas.",
+        }
+    if found:
+        return {
+            "en": "whatever else was written lost a fact, read badly or differed too little.",
+            "es": "lo demás que se escribió perdía un dato, sonaba mal o apenas cambiaba.",
+        }
+    return {
+        "en": "give a sentence to work with: what happens, where and when.",
+        "es": "da una frase con la que trabajar: qué pasa, dónde y cuándo.",
+    }
 
 
 async def or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:
@@ -174,52 +237,13 @@ async def or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degra
         return None
 
 
-async def _propose(brief: Brief, models: Writers, engines: Engines, degraded: list[Degraded]) -> list[Proposal] | None:
-    if brief.engine == "lm":
-        return await or_none(models.generate(brief), degraded)
-    if brief.engine == "templates" or not engines.language_model:
-        return await or_none(models.write(brief), degraded)
-    generated, filled = await asyncio.gather(
-        or_none(models.generate(brief), degraded), or_none(models.write(brief), degraded)
-    )
-    return None if generated is None and filled is None else [*(generated or ()), *(filled or ())]
+async def _nothing() -> None:
+    """What is awaited where nobody was asked."""
 
 
-async def _fluent(written: list[Written], models: Writers, floor: float, degraded: list[Degraded]) -> list[Written]:
-    """Drop what reads worse than people write; without an answer everything stays."""
-    judged = await or_none(models.fluency([item.proposal.text for item in written], "en"), degraded, "generator.lm")
-    if judged is None:
-        return written
-    return [
-        Written(item.proposal, item.findings, fluency)
-        for item, fluency in zip(written, judged, strict=True)
-        if fluency is None or fluency >= floor
-    ]
-
-
-def _can_write(query: Query, analysis: Analysis | None) -> bool:
-    """Whether somebody here writes the language of the text; an undetermined one counts as English."""
-    return query.language is not None or analysis is None or analysis.language in {"en", "es", "und", None}
-
-
-def _brief(query: Query, analysis: Analysis | None, engines: Engines, language: Language) -> Brief:
-    return Brief(
-        query=query.query,
-        language=language,
-        keywords=tuple(keyword.text for keyword in (analysis.keywords or ())) if analysis else (),
-        entities=(analysis.entities or ()) if analysis else (),
-        objectives=query.objectives,
-        grave=GRAVE.search(query.query) is not None,
-        tone=query.tone,
-        templates=engines.templates,
-        n=query.n_templates + SPARE,
-        engine=query.engine,
-        seed=query.seed or 0,
-    )
-
-
-def _candidate(written: Written, prediction: Prediction | None = None, own: Prediction | None = None) -> Candidate:
-    proposal = written.proposal
+def _candidate(
+    proposal: Proposal, findings: tuple[Finding, ...], prediction: Prediction | None, own: Prediction | None
+) -> Candidate:
     return Candidate(
         id=hashlib.blake2b(proposal.text.encode(), digest_size=8).hexdigest(),
         text=proposal.text,
@@ -229,6 +253,7 @@ def _candidate(written: Written, prediction: Prediction | None = None, own: Pred
         viral_score=prediction.viral_score if prediction else None,
         p_beats_median=prediction.p_beats_median if prediction else None,
         delta=prediction.viral_score - own.viral_score if prediction and own else None,
-        fluency=written.fluency,
-        findings=written.findings,
+        p_postable=proposal.p_postable,
+        parts=proposal.parts,
+        findings=findings,
     )

@@ -47,16 +47,6 @@ def needs(content: str) -> frozenset[str]:
     return frozenset(part.name for part in parse(content) if isinstance(part, Slot))
 
 
-def required(parts: Parts) -> Iterator[str | Slot]:
-    """Yield the texts and slots of a frame outside its optional parts."""
-    for part in parts:
-        if not isinstance(part, Choice):
-            yield part
-        elif not part.optional:
-            for option in part.options:
-                yield from required(option)
-
-
 @lru_cache(maxsize=1024)
 def parse(content: str) -> Parts:
     """Read a frame into its parts.

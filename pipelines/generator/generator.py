@@ -1,34 +1,63 @@
-"""Writes candidates for a brief: by templates, and by a language model where one is configured; scores how they read.
+"""Writes candidates for a brief: the author's own text put right, templates, and a language model where one is there.
 
-What a model writes is not trusted: it is cut to one tweet, and a fact that the query does not hold rejects it.
-Templates need neither torch nor transformers: a local language model loads them, and the critic at its first score.
+No writer is trusted: what a model writes is cut to one tweet, passes the verifier or is dropped, and a judge says of
+every proposal how likely a stranger would post it as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
-import unicodedata
-from collections.abc import Sequence
-from functools import cached_property
-from pathlib import Path
-from typing import Protocol
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol, TypeAlias
 
+import regex
+
+from pipelines.editing.polish import polish
+from pipelines.editing.spelling import is_known
+from pipelines.editing.statements import is_statement
+from pipelines.editing.threads import is_thread, read_thread, split_thread
 from pipelines.errors import ModelMissing, ModelUnavailable
-from pipelines.generator.fluency import FluencyCritic, read_critic
-from pipelines.generator.language_model import SENTENCE_END, Completion
-from pipelines.generator.templates import PATHS, realise
-from pipelines.records import Brief, Proposal
-from pipelines.text.facts import invents
-from pipelines.text.tweets import CONTROL, FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_valid, weighted_length
+from pipelines.generator.completion import Completion, tweet_of
+from pipelines.generator.judge import Judge
+from pipelines.generator.second_opinion import SecondOpinion
+from pipelines.generator.templates import PATHS, realise, slots_of
+from pipelines.generator.verifier import verify
+from pipelines.records import Brief, Drafts, Language, Proposal
+from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
 
-OPENING_QUOTES, CLOSING_QUOTES = ('"', "“", "«"), ('"', "”", "»")
-ELLIPSIS_LENGTH = 2
+# Another round is begun only where that share of the time is left for it.
+ROUND_SHARE: Final = 0.45
+# What a model wrote and fewer than so many strangers would post is not worth reading.
+MIN_POSTABLE: Final = 0.2
+# So far apart that no round draws what the next seed draws in another.
+SEED_STEP: Final = 2**20 + 7
+WORD: Final = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['\u2019]\p{L}+)?")
+# What passed, by its text, with what the model that wrote it thinks of it.
+Found: TypeAlias = dict[str, tuple[Proposal, float | None]]
+# What is said to the tool and not to readers.
+REQUEST: Final = regex.compile(
+    r"^(?:(?:please|pls|can you|could you|i (?:want|need) you to|por favor|puedes|quiero que)\b[ ,]*)*"
+    r"(?:(?:write|draft|escribe|redacta|escribas)\b(?=.*\b(?:something|tweet|post|thread|about|algo|tuit|hilo|sobre)\b)"
+    r"|(?:make|create|give|haz|hazme|crea|dame)(?: me| us)? (?:an?|some|un|una) (?:tweet|post|thread|tuit|hilo)\b"
+    r"|(?:tweet|post|publica) (?:about|something|sobre|algo)\b"
+    r"|(?:tell (?:people|everyone|them|our \w+)|let people know) (?:about|that|how)\b)"
+    r"|^(?:something|algo) (?:about|on|sobre)\b|\b(?:poll|encuesta) (?:please|pls|por favor|porfa)\b",
+    regex.IGNORECASE,
+)
 
 
 class Writer(Protocol):
-    """A language model, here or behind HTTP."""
+    """A language model, here or behind HTTP.
+
+    `samples` are what it is asked for at once, at the least; up to `rounds` times while fewer than were wanted pass.
+    """
 
     version: str
+    samples: int
+    rounds: int
 
     def complete(
         self, briefs: Sequence[Brief], *, temperature: float, top_p: float, max_seconds: float
@@ -37,56 +66,41 @@ class Writer(Protocol):
 
 
 class Generator:
-    """Holds the language model and the critic, if they are configured; templates need none.
+    """Holds the language model, if one is configured, and the judge; `temperature` and `top_p` may change at any time.
 
-    `temperature` (above 0) and `top_p` in (0, 1] may change while serving.
+    `temperature` is above 0, `top_p` in (0, 1].
     """
 
     def __init__(
         self,
+        judge: Judge,
         writer: Writer | None = None,
-        critic: Path | None = None,
-        device: str = "cpu",
-        temperature: float = 0.8,
-        top_p: float = 0.95,
+        opinions: Mapping[Language, SecondOpinion] | None = None,
+        temperature: float = 0.6,
+        top_p: float = 0.9,
     ) -> None:
-        """Hold what writes, and check the critic's files; they are loaded at the first score.
-
-        Args:
-            writer: the language model; None for templates alone.
-            critic: folder of the fluency critic; None for no scores.
-            device: torch device of the critic.
-            temperature: of the model's sampling.
-            top_p: share of probability that is sampled from.
-
-        Raises:
-            WeightsRefused: the critic's files are not those of its metadata.
-        """
+        """Hold what writes, who judges, and what the verifier asks where no rule is broken."""
         self.temperature = temperature
         self.top_p = top_p
         self._writer = writer
-        self._critic_folder, self._device = critic, device
-        metadata = read_critic(critic)[0] if critic else {}
-        self._critic_version = str(metadata.get("version", ""))
-        self._critic_languages = frozenset(metadata.get("languages", ()))
+        self._judge = judge
+        self._opinions = opinions or {}
         self._frames = hashlib.blake2b(b"".join(path.read_bytes() for path in PATHS), digest_size=4).hexdigest()
 
     @property
     def version(self) -> str:
-        """What a candidate and its rank depend on: the frames, the model and how it is sampled, the critic."""
-        parts = [f"templates-{self._frames}"]
+        """What a candidate and its rank depend on: the templates, the judge, the model and how it is sampled."""
+        parts = [f"templates-{self._frames}", f"judge-{self._judge.version}"]
         if self._writer:
             parts.append(f"{self._writer.version}-t{self.temperature:g}-p{self.top_p:g}")
-        if self._critic_version:
-            parts.append(f"critic-{self._critic_version}")
         return "+".join(parts)
 
-    def write(self, briefs: Sequence[Brief]) -> list[list[Proposal]]:
-        """Fill templates for each brief; see templates.realise."""
-        return [realise(brief) for brief in briefs]
+    def write(self, briefs: Sequence[Brief]) -> list[Drafts]:
+        """Put each brief right, and fill templates with its sentences; `brief.n` of templates at the most."""
+        return [self._write(brief) for brief in briefs]
 
-    def generate(self, briefs: Sequence[Brief], *, max_seconds: float) -> list[list[Proposal] | ModelUnavailable]:
-        """Let the language model write up to `brief.n` distinct valid tweets for each brief, within `max_seconds`.
+    def generate(self, briefs: Sequence[Brief], *, max_seconds: float) -> list[tuple[Proposal, ...] | ModelUnavailable]:
+        """Let the language model write up to `brief.n` distinct verified tweets for each brief, within `max_seconds`.
 
         A brief for which a model behind HTTP had no answer gets the reason in its place.
 
@@ -95,61 +109,99 @@ class Generator:
         """
         if self._writer is None:
             raise ModelMissing("no language model is configured: set args.language_model in serve_config.yaml")
-        written = self._writer.complete(briefs, temperature=self.temperature, top_p=self.top_p, max_seconds=max_seconds)
+        deadline = time.monotonic() + max_seconds
+        found: list[Found] = [{} for _ in briefs]
+        missing: dict[int, ModelUnavailable] = {}
+        for turn in range(self._writer.rounds):
+            wanting = [place for place, brief in enumerate(briefs) if len(found[place]) < brief.n]
+            left_s = deadline - time.monotonic()
+            if not wanting or (turn and left_s < ROUND_SHARE * max_seconds):
+                break
+            asked = [
+                replace(
+                    briefs[place],
+                    n=max(self._writer.samples, briefs[place].n),
+                    seed=briefs[place].seed + turn * SEED_STEP,
+                )
+                for place in wanting
+            ]
+            written = self._writer.complete(asked, temperature=self.temperature, top_p=self.top_p, max_seconds=left_s)
+            for place, completions in zip(wanting, written, strict=True):
+                if isinstance(completions, ModelUnavailable):
+                    missing[place] = completions
+                else:
+                    self._take(found[place], briefs[place], completions)
         return [
-            completions if isinstance(completions, ModelUnavailable) else _proposals(brief, completions)
-            for brief, completions in zip(briefs, written, strict=True)
+            missing[place] if place in missing and not proposals else self._best(briefs[place], proposals)
+            for place, proposals in enumerate(found)
         ]
 
-    def score(self, items: Sequence[tuple[str, str | None]]) -> list[float | None]:
-        """Return how fluent each (text, language) is, in nats a token; see fluency.FluencyCritic.score.
+    def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
+        """Return how likely a stranger would post each (brief, text, language), in [0, 1]."""
+        return self._judge.p_postable(items)
 
-        An undetermined language counts as English. None where the critic does not speak the language, or where none is
-        configured. The first call loads the critic.
+    def _write(self, brief: Brief) -> Drafts:
+        proposals: list[Proposal] = []
+        own = polish(brief.query, brief.language)
+        slots = slots_of(brief)
+        usable = not (slots.keys() & {"unfinished", "topic"} or REQUEST.search(own))
+        threaded = brief.format == "thread" or is_thread(brief.query)
+        if usable and not threaded and own != brief.query and is_valid(own):
+            proposals.append(Proposal(own, weighted_length(own), "edit"))
+        if threaded or (usable and weighted_length(own) > MAX_WEIGHTED_LENGTH):
+            # To cut it would lose what its author thought worth saying.
+            proposals.append(_thread(own, brief.language))
+        if not threaded:
+            proposals += realise(brief, slots)
+        texts = [brief.query, *(item.parts[0] if item.parts else item.text for item in proposals)]
+        judged = self._judge.p_postable([(brief.query, text, brief.language) for text in texts])
+        return Drafts(
+            tuple(replace(item, p_postable=p) for item, p in zip(proposals, judged[1:], strict=True)),
+            is_valid(brief.query) and is_statement(brief.query, brief.language),
+            judged[0],
+        )
 
-        Raises:
-            WeightsRefused: the critic's files changed since the start, or do not fit each other.
-        """
-        spoken = [index for index, (_, language) in enumerate(items) if self._speaks(language)]
-        scores: list[float | None] = [None] * len(items)
-        if spoken and self._critic:
-            found = self._critic.score([items[index][0] for index in spoken])
-            for index, score in zip(spoken, found, strict=True):
-                scores[index] = score
-        return scores
+    def _take(self, found: Found, brief: Brief, written: Sequence[Completion]) -> None:
+        """Add the distinct tweets that the verifier lets through, put right as the author's text is."""
+        for completion in written:
+            tweet = tweet_of(completion)
+            tweet = polish(tweet, brief.language) if tweet else None
+            if (
+                tweet
+                and tweet not in found
+                and tweet != brief.query
+                and is_valid(tweet)
+                and not stumbles(brief.query, tweet)
+                and not verify(brief.query, tweet, brief.language, opinion=self._opinions.get(brief.language))
+            ):
+                found[tweet] = (Proposal(tweet, weighted_length(tweet), "lm"), completion.likelihood)
 
-    def _speaks(self, language: str | None) -> bool:
-        return ("en" if language in {None, "und"} else language) in self._critic_languages
-
-    @cached_property
-    def _critic(self) -> FluencyCritic | None:
-        return FluencyCritic(self._critic_folder, self._device) if self._critic_folder else None
-
-
-def one_tweet(text: str, *, finished: bool) -> str | None:
-    """Cut a completion to one valid tweet: whole if it is finished and fits, else at its last sentence or line end.
-
-    Where there is none it is cut at a word, and says so with an ellipsis.
-
-    Returns:
-        None where nothing that X would take is left.
-    """
-    text = unicodedata.normalize("NFC", FORBIDDEN.sub("", CONTROL.sub("", text)).replace("\ufffd", "")).strip()
-    if text[:1] in OPENING_QUOTES and text[-1:] in CLOSING_QUOTES:
-        text = text[1:-1].strip()
-    fitting = fitting_length(text)
-    if not finished or fitting < len(text):
-        ends = [match.end() for match in SENTENCE_END.finditer(text[: fitting + 1]) if match.end() <= fitting]
-        head = text[: fitting_length(text, MAX_WEIGHTED_LENGTH - ELLIPSIS_LENGTH)]
-        text = text[: ends[-1]].rstrip() if ends else head.rpartition(" ")[0].rstrip(" ,;:-") + "…"
-    return text if is_valid(text) and text != "…" else None
+    def _best(self, brief: Brief, found: Found) -> tuple[Proposal, ...]:
+        """Return what was found, what the judge prefers first."""
+        items = [(brief.query, text, brief.language) for text in found]
+        judged = self._judge.p_postable(items, [likelihood for _, likelihood in found.values()])
+        proposals = [
+            replace(item, p_postable=p)
+            for (item, _), p in zip(found.values(), judged, strict=True)
+            if p >= MIN_POSTABLE
+        ]
+        return tuple(sorted(proposals, key=lambda item: -(item.p_postable or 0.0)))
 
 
-def _proposals(brief: Brief, completions: Sequence[Completion]) -> list[Proposal]:
-    """The distinct tweets among completions that state nothing which the query does not."""
-    found: dict[str, Proposal] = {}
-    for completion in completions:
-        tweet = one_tweet(completion.text, finished=completion.finished)
-        if tweet and not invents(brief.query, tweet):
-            found.setdefault(tweet, Proposal(tweet, weighted_length(tweet), "lm"))
-    return list(found.values())
+def _thread(text: str, language: Language) -> Proposal:
+    """A text as a thread: the author's own, where it is one already."""
+    parts = read_thread(text) if is_thread(text) else split_thread(text, language)
+    whole = "\n\n".join(parts)
+    return Proposal(whole, weighted_length(whole), "edit", parts=tuple(parts))
+
+
+def stumbles(brief: str, text: str) -> bool:
+    """Whether a text has a word that is none, or says something twice that its brief says once."""
+    own = {word.casefold() for word in WORD.findall(brief)}
+    words = WORD.findall(text)
+    if any(word.islower() and word not in own and not is_known(word) for word in words):
+        return True
+    folded = [word.casefold() for word in words]
+    runs = Counter(zip(folded, folded[1:], folded[2:], strict=False))
+    known = " ".join(word.casefold() for word in WORD.findall(brief))
+    return any(times > 1 and known.count(" ".join(run)) < times for run, times in runs.items())

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from pipelines.errors import ModelUnavailable
-from pipelines.generator.language_model import MAX_PROMPT_CHARACTERS, Completion, instruction, material
+from pipelines.generator.completion import Completion
+from pipelines.generator.language_model import MAX_PROMPT_CHARACTERS, instruction, material, shown
 from pipelines.records import Brief
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH
 
@@ -29,10 +30,15 @@ MAX_TOKENS = MAX_WEIGHTED_LENGTH
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_CONNECTIONS = 8
 MAX_RETRIES = 2
+# What a server may refuse to be told (reasoning models a temperature, older servers the newer name of the limit): the
+# call is repeated once without what its refusal names.
+OPTIONAL = ("temperature", "top_p", "seed", "max_completion_tokens")
+REFUSALS = {400, 422}
+MAX_REFUSAL_CHARACTERS = 2_000
 
 
 class _Message(BaseModel):
-    content: str
+    content: str | None = None
 
 
 class _Choice(BaseModel):
@@ -46,7 +52,12 @@ class _ChatCompletion(BaseModel):
     choices: Annotated[list[_Choice], Field(min_length=1)]
 
     def completion(self) -> Completion:
-        return Completion(self.choices[0].message.content, self.choices[0].finish_reason == "stop")
+        choice = self.choices[0]
+        if choice.finish_reason == "length" and not (choice.message.content or "").strip():
+            raise _OnlyThoughts
+        if choice.message.content is None:
+            raise _Unreadable
+        return Completion(choice.message.content, choice.finish_reason == "stop")
 
 
 class _Block(BaseModel):
@@ -62,6 +73,8 @@ class _ClaudeMessage(BaseModel):
 
     def completion(self) -> Completion:
         text = "".join(block.text for block in self.content if block.type == "text")
+        if self.stop_reason == "max_tokens" and not text.strip():
+            raise _OnlyThoughts
         return Completion(text, self.stop_reason == "end_turn")
 
 
@@ -71,6 +84,8 @@ class _Answer(Protocol):
 
 class RemoteModel:
     """A model behind HTTP with the same methods as LanguageModel; calls of one instance never overlap."""
+
+    samples, rounds = 1, 1
 
     def __init__(self, provider: Provider, model: str, base_url: str | None = None, key: str | None = None) -> None:
         """Open nothing yet.
@@ -95,6 +110,8 @@ class RemoteModel:
         self._key = key or "none"
         self._runner = asyncio.Runner()
         self._client: Any = None
+        # Parameters of OpenAI's protocol that this server refused once.
+        self._refused: set[str] = set()
 
     def close(self) -> None:
         """Close the connections; the model cannot be asked again."""
@@ -131,39 +148,59 @@ class RemoteModel:
         self, brief: Brief, turn: int, temperature: float, top_p: float, deadline: float
     ) -> Completion | ModelUnavailable:
         library: Any = import_module(self._provider)
-        try:
-            async with asyncio.timeout_at(deadline), self._call(brief, turn, temperature, top_p) as answer:
-                body = await _bounded(answer)
-            kind = _ChatCompletion if self._provider == "openai" else _ClaudeMessage
-            return kind.model_validate_json(body).completion()
-        except (TimeoutError, library.APITimeoutError):
-            reason = "no answer in time"
-        except library.APIStatusError as error:
-            reason = f"the server answered {error.status_code}"
-        except library.APIConnectionError:
-            reason = "no connection"
-        except (ValidationError, _TooLong):
-            reason = "the answer cannot be read"
-        except Exception as error:  # noqa: BLE001  # the libraries let errors of their HTTP client through
-            reason = type(error).__name__
+        reason = "the server refuses the request"
+        for _ in range(1 + len(OPTIONAL)):
+            left_out = frozenset(self._refused)
+            try:
+                async with asyncio.timeout_at(deadline), self._call(brief, turn, temperature, top_p) as answer:
+                    body = await _bounded(answer)
+                kind = _ChatCompletion if self._provider == "openai" else _ClaudeMessage
+                return kind.model_validate_json(body).completion()
+            except (TimeoutError, library.APITimeoutError):
+                reason = "no answer in time"
+            except library.APIStatusError as error:
+                reason = f"the server answered {error.status_code}"
+                if error.status_code in REFUSALS and (named := self._named_in(error) - left_out):
+                    self._refused |= named
+                    continue
+            except library.APIConnectionError:
+                reason = "no connection"
+            except _OnlyThoughts:
+                reason = f"the model spent its {MAX_TOKENS} tokens on reasoning; switch its reasoning off"
+            except (ValidationError, _Unreadable):
+                reason = "the answer cannot be read"
+            except Exception as error:  # noqa: BLE001  # the libraries let errors of their HTTP client through
+                reason = type(error).__name__
+            break
         return ModelUnavailable(STAGE, reason)
+
+    def _named_in(self, error: Any) -> set[str]:
+        """Which optional parameters a refusal names; Claude's protocol has none."""
+        said = str(getattr(error, "body", None) or error)[:MAX_REFUSAL_CHARACTERS]
+        return {name for name in OPTIONAL if name in said} if self._provider == "openai" else set()
 
     def _call(self, brief: Brief, turn: int, temperature: float, top_p: float) -> AbstractAsyncContextManager[_Answer]:
         told = instruction(brief)
-        asked = {"role": "user", "content": material(brief.query[:MAX_PROMPT_CHARACTERS])}
+        messages: list[dict[str, str]] = []
+        for asked, tweet in shown(brief):
+            messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": tweet}]
+        messages.append({"role": "user", "content": material(brief.query[:MAX_PROMPT_CHARACTERS])})
         call: AbstractAsyncContextManager[_Answer]
         if self._provider == "openai":
+            optional: dict[str, Any] = {
+                "max_completion_tokens": MAX_TOKENS,
+                "temperature": temperature,
+                "top_p": top_p,
+                "seed": random.Random(f"{brief.seed}:{turn}").getrandbits(31),
+            }
             call = self._client.chat.completions.with_streaming_response.create(
                 model=self._model,
-                messages=[{"role": "system", "content": told}, asked],
-                max_completion_tokens=MAX_TOKENS,
-                temperature=temperature,
-                top_p=top_p,
-                seed=random.Random(f"{brief.seed}:{turn}").getrandbits(31),
+                messages=[{"role": "system", "content": told}, *messages],
+                **{name: value for name, value in optional.items() if name not in self._refused},
             )
         else:
             call = self._client.messages.with_streaming_response.create(
-                model=self._model, system=told, messages=[asked], max_tokens=MAX_TOKENS
+                model=self._model, system=told, messages=messages, max_tokens=MAX_TOKENS
             )
         return call
 
@@ -182,8 +219,12 @@ class RemoteModel:
         )
 
 
-class _TooLong(Exception):
-    """The answer is longer than any that holds one tweet."""
+class _OnlyThoughts(Exception):
+    """The model used up its tokens before it said anything."""
+
+
+class _Unreadable(Exception):
+    """The answer holds nothing, or is longer than any that holds one tweet."""
 
 
 async def _bounded(answer: _Answer) -> bytes:
@@ -191,5 +232,5 @@ async def _bounded(answer: _Answer) -> bytes:
     async for part in answer.iter_bytes():
         body += part
         if len(body) > MAX_ANSWER_BYTES:
-            raise _TooLong
+            raise _Unreadable
     return bytes(body)

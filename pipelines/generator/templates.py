@@ -1,8 +1,8 @@
-"""Fills tweet frames with what a brief holds; invents nothing.
+"""Fills tweet frames with the author's own sentences; invents nothing and bends no word.
 
-A frame is text with alternatives `{a|b}`, optional parts `{? ...}` that stay where their slots can be filled, and typed
-slots `{topic}`. Which slots a language has and what fills them: pipelines/english.py, pipelines/spanish.py. The
-author's words are values of slots: they are never read as a frame.
+A frame is text with alternatives `{a|b}`, optional parts `{? ...}` that stay where their slots can be filled, and
+slots `{text}` that hold whole sentences, lines, or things that stand alone: see SLOTS. The author's words are values
+of slots: they are never read as a frame.
 """
 
 from __future__ import annotations
@@ -13,40 +13,54 @@ from functools import lru_cache
 from itertools import groupby
 from math import gcd
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import regex
 
-from pipelines import english, spanish
-from pipelines.generator.frames import Parts, Slot, count, fillable, needs, parse, required, slot_names, write
-from pipelines.generator.phrases import longest_copied_run
+from pipelines.editing.polish import polish
+from pipelines.editing.statements import is_statement
+from pipelines.generator.frames import Parts, count, fillable, needs, parse, slot_names, write
 from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
+from pipelines.text.sentences import ENDED, WORD, capitalized, is_balanced, is_prose, sentences
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, entities, is_postable, weighted_length
+from pipelines.text.words import LEADING_ON, SUBORDINATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SAYING = regex.compile(r"[\p{L}\p{N}\p{So}]")
 PATHS = tuple(Path(__file__).with_name(f"templates_{language}.json") for language in get_args(Language))
-GRAMMARS: dict[Language, ModuleType] = {"en": english, "es": spanish}
 MAX_VARIANTS = 4_096
-MAX_COPIED_WORDS = 6
-# The weight of a frame that carries the author's message.
-MESSAGE = 2
-# Slots that carry the author's message, and slots that say nothing about it.
-# fmt: off
-MESSAGE_SLOTS = frozenset({
-    "fact", "hecho", "variante", "when", "When", "discount", "hiring",
-    "pregunta", "duda", "lista", "recomendado", "accion", "evento", "al_evento", "propio", "buscado", "vivido",
-    "del_asunto",
-    "question", "wonder", "also", "doing", "Doing", "how", "question_line", "matter", *english.KIND_SLOTS,
-})
-LABEL_SLOTS = frozenset({
-    "topic", "Topic", "headline", "Headline", "we", "We", "we_are", "We_are", "us", "our",
-    "titular", "tu", "usted", "sin_enlace", "nos", "leemos",
-})
-# fmt: on
+# What each slot holds; one that a query cannot fill is left out, and with it every frame that needs it.
+SLOTS: Final[dict[str, str]] = {
+    "text": "the author's own sentences, put right, without the links and tags that close them",
+    "first": "the first of several sentences",
+    "rest": "the sentences after the first",
+    "question": "the question that the author asks, where there is exactly one",
+    "statement": "the sentences beside that question",
+    "lines": "three or more sentences, one a line",
+    "head": "the first entry of a row of keywords or facts",
+    "items": "the other entries, one a line",
+    "topic": "a query of a few words that is no sentence, as it is",
+    "unfinished": "a query that breaks off, without its last mark",
+    "url": "the link that closes the text",
+    "hashtag": "the hashtag that closes the text",
+    "handle": "the first account that the author names",
+    "price": "the first amount of money",
+    "percent": "the first percentage",
+    "name": "the first name of a person or an organisation",
+    "place": "the first place",
+}
+LABELS = {"URL": "url", "MENTION": "handle", "HASHTAG": "hashtag", "MONEY": "price", "PERCENT": "percent"}
+LABELS |= {"PERSON": "name", "ORG": "name", "GPE": "place", "LOC": "place"}
+ROW = regex.compile(r"\s*(?:[,;|·•](?!\d)|\s[-\u2013\u2014/]\s|\n)\s*")
+LAST_WORD = regex.compile(r"(?<= )[\p{L}\p{M}'\u2019]+(?=[ .,;]*$)")
+CLOSING = frozenset({"URL", "HASHTAG"})
+MIN_ITEMS = 3
+MAX_ITEM_WORDS = 12
+MAX_TOPIC_WORDS = 5
+MAX_LINES = 6
+MIN_UNFINISHED = 2
 
 
 @lru_cache(maxsize=1)
@@ -63,8 +77,8 @@ def parse_templates(rows: Iterable[dict[str, Any]]) -> tuple[Template, ...]:
     """Check rows of frames, bundled or a user's own, and return them as records.
 
     Raises:
-        ValueError: names the template and what is wrong: a field value or a slot that the language does not know, a
-            brace that is not closed or not opened, more than MAX_VARIANTS variants, a name that is not unique.
+        ValueError: names the template and what is wrong: a field value or a slot that is unknown, a brace that is not
+            closed or not opened, more than MAX_VARIANTS variants, a name that is not unique.
     """
     templates = tuple(Template(**row) for row in rows)
     known = {"language": Language, "objective": Objective, "tone": Tone, "intent": Intent}
@@ -83,15 +97,14 @@ def parse_templates(rows: Iterable[dict[str, Any]]) -> tuple[Template, ...]:
 
 def _check(template: Template) -> None:
     parts = parse(template.content)
-    known: frozenset[str] = GRAMMARS[template.language].SLOTS
-    if unknown := sorted(set(slot_names(parts)) - known):
-        raise ValueError(f"slot {unknown[0]!r} is unknown; {template.language} has {', '.join(sorted(known))}")
+    if unknown := sorted(set(slot_names(parts)) - SLOTS.keys()):
+        raise ValueError(f"slot {unknown[0]!r} is unknown; there are {', '.join(SLOTS)}")
     if count(parts) > MAX_VARIANTS:
         raise ValueError(f"more than {MAX_VARIANTS} variants")
     if not set(slot_names(parts)):
-        raise ValueError("without a slot it says the same of everything: use one, such as {topic}")
+        raise ValueError("without a slot it says the same of everything: use one, such as {text}")
     # "com" makes a link of `evil.{topic}` and a handle of `@{topic}`; with spaces around it makes none.
-    glued, spaced = (dict.fromkeys(known, filling) for filling in ("com", " com "))
+    glued, spaced = (dict.fromkeys(SLOTS, filling) for filling in ("com", " com "))
     if any(linked(write(parts, glued, index)) != linked(write(parts, spaced, index)) for index in range(count(parts))):
         raise ValueError("a slot stands beside a sign that makes a link or a handle of it")
 
@@ -101,21 +114,113 @@ def linked(text: str) -> list[str]:
     return [entity.text for entity in entities(text) if entity.label in {"URL", "MENTION", "CASHTAG"}]
 
 
-def realise(brief: Brief) -> list[Proposal]:
+def slots_of(brief: Brief) -> dict[str, str]:
+    """Return the slots that a brief fills; see SLOTS."""
+    text = polish(brief.query, brief.language)
+    slots: dict[str, str] = {}
+    for entity in (*brief.entities, *entities(text)):
+        if entity.label in LABELS and entity.label not in CLOSING:
+            slots.setdefault(LABELS[entity.label], entity.text)
+    if is_unfinished(text, brief.language):
+        return slots | {"unfinished": _lowered(text.rstrip(" .,:;"))}
+    body, closing = _without_closing(text)
+    for entity in entities(closing):
+        slots.setdefault(LABELS[entity.label], entity.text)
+    if is_statement(brief.query, brief.language) or len(sentences(body)) > 1:
+        return slots | _sentence_slots(body)
+    return slots | _row_slots(body)
+
+
+def is_unfinished(text: str, language: Language) -> bool:
+    """Whether a text of one sentence breaks off: it ends on a word that leads on, or is a clause with `if` alone."""
+    words = WORD.findall(text)
+    if len(words) <= MIN_UNFINISHED or len(sentences(text)) != 1 or text.rstrip().endswith(("?", "!", ":")):
+        return False
+    last = LAST_WORD.search(text)
+    clause_alone = words[0].casefold() in SUBORDINATE[language] and not set(",;:") & set(text)
+    return clause_alone or (last is not None and last[0].casefold() in LEADING_ON[language])
+
+
+def _without_closing(text: str) -> tuple[str, str]:
+    """Return a text without the links and tags that close it, and those; a link that its sentence leads to stays."""
+    body = text
+    for entity in reversed(entities(text)):
+        if entity.label not in CLOSING or text[entity.end : len(body)].strip():
+            break
+        body = text[: entity.start].rstrip()
+    return (body, text[len(body) :]) if ENDED.search(body) or "\n" in text[len(body) :] else (text, "")
+
+
+def _sentence_slots(body: str) -> dict[str, str]:
+    parts = sentences(body)
+    if not parts or not is_prose(body):
+        return {}
+    if "\n" in body.strip():
+        # The author has laid it out already.
+        return {"text": body}
+    said = [sentence for sentence, _ in parts]
+    slots = {"text": body}
+    if len(said) > 1:
+        slots |= {"first": said[0], "rest": " ".join(said[1:])}
+    if MIN_ITEMS <= len(said) <= MAX_LINES:
+        slots["lines"] = "\n".join(said)
+    asked = [sentence for sentence in said if sentence.endswith("?")]
+    if len(asked) == 1 and len(said) > 1:
+        slots |= {"question": asked[0], "statement": " ".join(one for one in said if one != asked[0])}
+    return slots
+
+
+def _row_slots(body: str) -> dict[str, str]:
+    """Read a row of entries between commas; not one that is laid out already, nor one with sentences in it."""
+    if "\n" in body:
+        return {}
+    entries = [entry.strip() for entry in _entries(body.rstrip(". ")) if entry.strip()]
+    whole = all(is_balanced(entry) for entry in entries)
+    if len(entries) >= MIN_ITEMS and whole and all(len(entry.split()) <= MAX_ITEM_WORDS for entry in entries):
+        head, *items = map(capitalized, entries)
+        title, colon, first = head.partition(": ")
+        if colon:
+            head, items = title, [capitalized(first), *items]
+        return {"head": head, "items": "\n".join(items)}
+    bare = len(entries) == 1 and len(body.split()) <= MAX_TOPIC_WORDS and not ENDED.search(body)
+    if bare and is_prose(body) and not linked(body):
+        return {"topic": _lowered(body)}
+    return {}
+
+
+def _lowered(text: str) -> str:
+    """Return a text as it stands within a sentence: without a capital that only its place gave it."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _entries(row: str) -> list[str]:
+    """Split a row at its separators, but not within brackets or quotes."""
+    found: list[str] = []
+    for entry in ROW.split(row):
+        if found and not is_balanced(found[-1]):
+            found[-1] += f", {entry}"
+        else:
+            found.append(entry)
+    return found
+
+
+def realise(brief: Brief, slots: Mapping[str, str] | None = None) -> list[Proposal]:
     """Return up to `brief.n` distinct valid tweets, from the frames that fit best first; see _ranked.
 
     The same brief gives the same tweets, another seed gives others. Fewer come back where the brief fills too few
-    frames; a frame comes a second time, in other words, when every other one has had its turn. None repeats more than
-    MAX_COPIED_WORDS words of the query in a row.
+    frames; a frame comes a second time, in other words, when every other one has had its turn. Of a sober brief only
+    frames without a word of their own are filled, and never an account's own. `slots` are those of the brief, where
+    they are known already.
     """
-    slots: dict[str, str] = GRAMMARS[brief.language].slots(brief)
+    slots = slots_of(brief) if slots is None else slots
     names = frozenset(slots)
     chance = random.Random(f"{brief.seed} {brief.query}")
     queues: list[tuple[str, Iterator[str]]] = []
     found: dict[str, Proposal] = {}
-    for equals in _ranked(brief.templates, brief.language, brief.objectives, brief.tone):
+    own = () if brief.sober else brief.templates
+    for equals in _ranked(own, brief.language, brief.objectives, brief.tone):
         for template in chance.sample(equals, len(equals)) if len(found) < brief.n else ():
-            if brief.grave and (template.tone in {"witty", "bold"} or not is_bare(template.content)):
+            if brief.sober and not is_bare(template.content):
                 continue
             parts = fillable(template.content, names) if needs(template.content) <= names else None
             if parts is not None and len(found) < brief.n:
@@ -132,23 +237,24 @@ def _ranked(
 ) -> tuple[tuple[Template, ...], ...]:
     """Return frames by how well they fit, best first, those that fit as well together.
 
-    What comes first weighs more than all that follows it: whether the frame carries the author's message in a tone that
-    suits and sells only where that was asked for, the objective (the first that was asked for before the others),
-    whether it is about the topic or only names it, the tone, its proven record. The intent is no reason: to read it
-    would make every lone query wait for the encoder.
+    What comes first weighs more than all that follows it: a tone that suits and selling only where that was asked for,
+    the objective (the first that was asked for before the others), the tone, its proven record. A bundled frame that
+    does not suit is left out. The intent is no reason: to read it would make every lone query wait for the encoder.
     """
 
-    def fit(template: Template) -> tuple[int, int, int, bool, float]:
+    def fit(template: Template) -> tuple[bool, int, bool, float]:
         asked = template.objective in objectives
         rank = len(objectives) - objectives.index(template.objective) if asked else 0
-        record = template.success_lower_bound or 0.0
-        weight = _weight(template.content)
         sells = template.objective in {"sales", "signups"} and not asked
-        level = (weight == MESSAGE) * (1 + (suits(template.tone, tone) and not sells))
-        return level, rank, weight, template.tone == tone, record
+        return (
+            suits(template.tone, tone) and not sells,
+            rank,
+            template.tone == tone,
+            template.success_lower_bound or 0.0,
+        )
 
     mine = sorted((one for one in own or load_templates() if one.language == language), key=fit, reverse=True)
-    return tuple(tuple(equals) for _, equals in groupby(mine, key=fit))
+    return tuple(tuple(equals) for key, equals in groupby(mine, key=fit) if key[0] or own)
 
 
 @lru_cache(maxsize=1024)
@@ -168,13 +274,7 @@ def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Br
     """Add the next text of a frame that may be posted; tell whether there was one."""
     for text in texts:
         length = weighted_length(text)
-        if (
-            text not in found
-            and text.casefold() != brief.query.casefold()
-            and length <= MAX_WEIGHTED_LENGTH
-            and is_postable(text)
-            and longest_copied_run(text, brief.query, brief.entities) <= MAX_COPIED_WORDS
-        ):
+        if text not in found and text != brief.query and length <= MAX_WEIGHTED_LENGTH and is_postable(text):
             found[text] = Proposal(text, length, "template", name)
             return True
     return False
@@ -188,10 +288,3 @@ def _texts(parts: Parts, slots: Mapping[str, str], start: float) -> Iterator[str
         stride += 1
     for turn in range(total):
         yield write(parts, slots, (int(start * total) + stride * turn) % total)
-
-
-@lru_cache(maxsize=1024)
-def _weight(content: str) -> int:
-    """Return 2 for a frame that carries the author's message, 0 for one that uses the topic as a label, else 1."""
-    names = {part.name for part in required(parse(content)) if isinstance(part, Slot)}
-    return MESSAGE if names & MESSAGE_SLOTS else int(not names <= LABEL_SLOTS)

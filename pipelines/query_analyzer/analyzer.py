@@ -1,7 +1,7 @@
 """Reads language, entities, keywords, readability and findings from texts; affect is read elsewhere.
 
-Rules and small models only: lingua for the language, spaCy's blank tokenizers with lookup lemmas for words. A trained
-spaCy pipeline adds PERSON, ORG and GPE where one is configured. Nothing is downloaded.
+Rules and tables only: function words and n-grams for the language, spaCy's blank tokenizers with lookup lemmas for
+words. A trained spaCy pipeline adds PERSON, ORG and GPE where one is configured. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import regex
-from lingua import Language as Tongue
-from lingua import LanguageDetector, LanguageDetectorBuilder
 
 from pipelines.imports import import_without
-from pipelines.query_analyzer.lexicon import keywords, load_lexicon, reading_ease
-from pipelines.records import Analysis, Finding, Severity
+from pipelines.query_analyzer.lexicon import Lexicon, keywords, load_lexicon, reading_ease
+from pipelines.records import Analysis, Finding, Language, Severity
+from pipelines.text.languages import UNDETERMINED, identify
 from pipelines.text.tweets import (
     FORBIDDEN,
     MAX_WEIGHTED_LENGTH,
@@ -30,53 +29,37 @@ from pipelines.text.tweets import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-RULES_VERSION = "2"
-UNDETERMINED = "und"
-SPOKEN = ("en", "es")
-# Told apart by letters; the second row by script alone, at no cost.
-TONGUES = (
-    *(Tongue.ENGLISH, Tongue.SPANISH, Tongue.FRENCH, Tongue.GERMAN, Tongue.PORTUGUESE, Tongue.ITALIAN, Tongue.DUTCH),
-    *(Tongue.JAPANESE, Tongue.CHINESE, Tongue.KOREAN, Tongue.RUSSIAN, Tongue.ARABIC, Tongue.HINDI, Tongue.GREEK),
-    *(Tongue.HEBREW, Tongue.THAI),
-)
-# Prior odds of a spoken language against another: short English texts are otherwise read as Dutch or German.
-SPOKEN_PRIOR = 3.0
-# The detector of trigrams answers nine texts of ten at half the cost; where it is less sure, all n-grams are asked.
-SURE = 0.97
-# Accuracy is flat beyond; the cost is not.
-DETECTION_CHARACTERS = 60
+RULES_VERSION = "3"
+SPOKEN: tuple[Language, ...] = ("en", "es")
 # What is no prose and breaks a phrase; a hashtag does too, but its word stays.
 NO_PROSE = frozenset({"URL", "MENTION", "CASHTAG", "EMOJI", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"})
 NAMES = {"PERSON": "PERSON", "PER": "PERSON", "ORG": "ORG", "GPE": "GPE", "LOC": "GPE"}
 
 
 class QueryAnalyzer:
-    """Holds the language detector, the lexicons and the configured spaCy pipelines."""
+    """Holds the lexicons and the configured spaCy pipelines."""
 
-    def __init__(self, spacy_models: Mapping[str, str] | None = None, min_language_confidence: float = 0.5) -> None:
+    def __init__(self, spacy_models: Mapping[str, str] | None = None, default_language: str = "en") -> None:
         """Load everything.
 
         Args:
             spacy_models: language code to the name or folder of a trained spaCy pipeline.
-            min_language_confidence: below it, in [0, 1], a detected language is `und`.
+            default_language: ISO 639-1 code of texts that show no language.
 
         Raises:
             OSError: a configured spaCy pipeline is not there.
         """
-        self.min_language_confidence = min_language_confidence
-        builder = LanguageDetectorBuilder.from_languages(*TONGUES).with_preloaded_language_models()
-        self._detector = builder.build()
-        self._fast_detector = builder.with_low_accuracy_mode().build()
+        self.default_language = default_language
         # spaCy's thinc takes torch along wherever it is installed: 180 MB that a tokenizer needs not.
         spacy = import_without("spacy", *(() if spacy_models else ("torch",)))
-        self._lexicons = {language: load_lexicon(language) for language in SPOKEN}
+        self._lexicons: dict[str, Lexicon] = {language: load_lexicon(language) for language in SPOKEN}
         self._names = {language: spacy.load(model) for language, model in (spacy_models or {}).items()}
 
     @property
     def version(self) -> str:
-        """What an analysis depends on: rules, libraries, configured pipelines and the threshold of the language."""
-        detector, spacy = version("lingua-language-detector"), version("spacy")
-        parts = [f"rules-{RULES_VERSION}", f"lingua-{detector}>{self.min_language_confidence:g}", f"spacy-{spacy}"]
+        """What an analysis depends on: rules, libraries, configured pipelines and the default language."""
+        detector, spacy = version("pycld2"), version("spacy")
+        parts = [f"rules-{RULES_VERSION}", f"pycld2-{detector}-{self.default_language}", f"spacy-{spacy}"]
         parts += [f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}" for nlp in self._names.values()]
         return "+".join(parts)
 
@@ -89,7 +72,8 @@ class QueryAnalyzer:
         texts = [unicodedata.normalize("NFC", text) for text in texts]
         marks = [entities(text) for text in texts]
         known = [
-            language or self._detect(text, found) for text, language, found in zip(texts, languages, marks, strict=True)
+            language or identify(text, self.default_language, found)
+            for text, language, found in zip(texts, languages, marks, strict=True)
         ]
         names = self._read_names(texts, known)
         return [
@@ -104,7 +88,7 @@ class QueryAnalyzer:
     def _analyze_one(self, text: str, language: str, found: tuple[Entity, ...]) -> Analysis:
         length = weighted_length(text)
         lexicon = self._lexicons.get("en" if language == UNDETERMINED else language)
-        prose = _prose(text, found, hashtags=True)
+        prose = _prose(text, found)
         words = lexicon.words(prose) if lexicon else []
         readability, complexity = reading_ease(prose, words, lexicon.language) if lexicon and words else (None, None)
         return Analysis(
@@ -117,16 +101,6 @@ class QueryAnalyzer:
             readability=readability,
             findings=tuple(_findings(text, length, found)),
         )
-
-    def _detect(self, text: str, found: tuple[Entity, ...]) -> str:
-        prose = _prose(text, found, hashtags=False)
-        if not LETTER.search(prose):
-            prose = _prose(text, found, hashtags=True)
-        prose = prose[:DETECTION_CHARACTERS]
-        language, confidence = _best(self._fast_detector, prose)
-        if confidence < SURE:
-            language, confidence = _best(self._detector, prose)
-        return language if confidence >= self.min_language_confidence else UNDETERMINED
 
     def _names_by_rule(self, text: str, language: str) -> Iterator[Entity]:
         """Yield untyped NAME spans: capitalized words that are not so for where they stand.
@@ -165,25 +139,13 @@ class QueryAnalyzer:
         return names
 
 
-def _best(detector: LanguageDetector, text: str) -> tuple[str, float]:
-    """Return the likeliest language with its probability, given the prior."""
-    odds = {
-        value.language.iso_code_639_1.name.lower(): value.value
-        for value in detector.compute_language_confidence_values(text)
-    }
-    for language in SPOKEN:
-        odds[language] *= SPOKEN_PRIOR
-    best = max(odds, key=odds.__getitem__)
-    return best, odds[best] / (sum(odds.values()) or 1.0)
-
-
-def _prose(text: str, found: tuple[Entity, ...], *, hashtags: bool) -> str:
-    """Return the text without links, handles, amounts and emoji; of hashtags the word stays or nothing."""
+def _prose(text: str, found: tuple[Entity, ...]) -> str:
+    """Return the text without links, handles, amounts and emoji; of hashtags the word stays."""
     parts: list[str] = []
     position = 0
     for entity in found:
         if entity.label in NO_PROSE:
-            word = entity.text[1:] if hashtags and entity.label == "HASHTAG" else ""
+            word = entity.text[1:] if entity.label == "HASHTAG" else ""
             parts += [text[position : entity.start], f"{BREAK}{word}{BREAK}"]
             position = entity.end
     return "".join([*parts, text[position:]])
@@ -222,7 +184,6 @@ def _findings(text: str, length: int, found: tuple[Entity, ...]) -> Iterator[Fin
 
 
 BREAK = " | "
-LETTER = regex.compile(r"\p{L}")
 
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _MONTH = (

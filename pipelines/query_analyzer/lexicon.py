@@ -8,10 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import regex
-import spacy_lookups_data  # type: ignore[import-untyped]
-import srsly  # type: ignore[import-untyped]
 
-from pipelines.records import Keyword, Readability
+from pipelines.records import Keyword, Language, Readability
+from pipelines.text.dictionaries import base_forms, lemmas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +64,7 @@ class Lexicon:
         return folded in self.lemmas or folded in self.stop_words or folded in self.known
 
 
-def load_lexicon(language: str) -> Lexicon:
+def load_lexicon(language: Language) -> Lexicon:
     """Read stop words and lemmas; the tokenizer keeps hyphenated words whole."""
     from spacy import blank, util  # noqa: PLC0415  # after import_without
     from spacy.lang.char_classes import HYPHENS  # noqa: PLC0415
@@ -73,13 +72,11 @@ def load_lexicon(language: str) -> Lexicon:
     nlp: Any = blank(language)
     infixes = [pattern for pattern in nlp.Defaults.infixes if HYPHENS not in pattern]
     nlp.tokenizer.infix_finditer = util.compile_infix_regex(infixes).finditer
-    table = f"{getattr(spacy_lookups_data, language)['lemma_lookup']}.gz"
-    lemmas: dict[str, str] = srsly.read_gzip_json(table)
     return Lexicon(
         language=language,
         tokenizer=nlp.tokenizer,
-        lemmas=lemmas,
-        known=frozenset(lemmas.values()),
+        lemmas=lemmas(language),
+        known=base_forms(language),
         stop_words=frozenset(nlp.Defaults.stop_words) | WEAK_WORDS[language],
     )
 

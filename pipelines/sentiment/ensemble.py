@@ -16,13 +16,14 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from pipelines.encoder import anonymous, log_softmax, softmax
 from pipelines.errors import PassFailed
 from pipelines.imports import import_without
-from pipelines.records import Affect, Emotion, EmotionLabel, Sentiment, SentimentLabel
+from pipelines.records import Affect, Emotion, EmotionLabel, Sensitivity, Sentiment, SentimentLabel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pipelines.encoder import Encoded, Encoder, Floats
     from pipelines.sentiment.intent import IntentModel
+    from pipelines.sentiment.sensitivity import SensitivityModel
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,13 @@ DEFAULT_MAX_TOKENS = 512
 
 
 class SentimentEnsemble:
-    """Holds the lexicons, the encoder, the intent model and the configured classifier, each where there is one."""
+    """Holds the lexicons, the encoder, what reads its embedding, and the classifier, each where there is one."""
 
     def __init__(
         self,
         encoder: Encoder | None = None,
         intent: IntentModel | None = None,
+        sensitivity: SensitivityModel | None = None,
         *,
         transformer: str | None = None,
         device: str = "cpu",
@@ -63,6 +65,7 @@ class SentimentEnsemble:
         Args:
             encoder: gives sentiment, emotion and risks of English texts; None for the lexicons alone.
             intent: reads intents from the encoder's embedding in English, from words alone in Spanish.
+            sensitivity: tells sober news and harmful texts, in English and Spanish.
             transformer: Hugging Face id or folder of a sequence classifier, which takes the encoder's place in the
                 ensemble; None for the encoder.
             device: torch device of the classifier; on cuda it runs in bfloat16.
@@ -77,6 +80,7 @@ class SentimentEnsemble:
         self._vader = SentimentIntensityAnalyzer()
         self._encoder = encoder
         self._intent = intent
+        self._sensitivity = sensitivity
         self._classifier = PolarityClassifier(transformer, device) if transformer else None
         languages = frozenset(transformer_languages) if transformer else frozenset()
         self._classifier_languages = languages | ({"und"} if "en" in languages else set())
@@ -89,6 +93,8 @@ class SentimentEnsemble:
             parts.append(f"encoder-{self._encoder.version}")
         if self._intent:
             parts.append(f"intent-{self._intent.version}")
+        if self._sensitivity:
+            parts.append(f"sensitivity-{self._sensitivity.version}")
         if self._classifier:
             parts.append(self._classifier.version)
         if self.weights != LEARNED:
@@ -121,6 +127,9 @@ class SentimentEnsemble:
                 components[index]["transformer"] = float(polarity[place])
         emotions, risks = self._heads(encoded)
         intents = self._intent.read(texts, known, encoded, places) if self._intent else [None] * len(texts)
+        sensitivities: list[Sensitivity | None] = [None] * len(texts)
+        if self._sensitivity:
+            sensitivities = self._sensitivity.read(texts, known, encoded, places)
         spoken = LEXICON_LANGUAGES | self._classifier_languages
         return [
             Affect(
@@ -135,6 +144,7 @@ class SentimentEnsemble:
                 intent=intents[index],
                 risks=None if place is None else risks[place],
                 degraded=("sentiment.transformer",) if index in failed else (),
+                sensitivity=sensitivities[index],
             )
             for index, (parts, language) in enumerate(zip(components, known, strict=True))
             for place in [places.get(index)]

@@ -1,7 +1,8 @@
-"""What a text states that nobody may change or invent: numbers, links, handles, days and negations.
+"""What a text states that nobody may change or invent: numbers, links, handles, placeholders, days and negations.
 
-An edit keeps them as a multiset; whatever is written anew holds none that its source does not. It reads signs and
-words, not meaning: "a dozen" and "soon" are no facts to it. "One" is none either: it is a pronoun more often.
+An edit keeps them as a multiset; whatever is written anew holds none that its source does not. A number is one with
+its sign, its unit and the range that it opens. It reads signs and words, not meaning: "a dozen" and "soon" are no facts
+to it. "One" is none either: it is a pronoun more often.
 """
 
 from __future__ import annotations
@@ -39,14 +40,26 @@ ENGLISH_ONCE = regex.compile(r"\b(?:once)\s+(?:you|we|i|it|they|he|she|the|a|upo
 # Also what X would not link: nobody may send a reader to http://localhost.
 ADDRESS = regex.compile(r"\b[a-z][a-z0-9+.\-]*://\S+", regex.IGNORECASE)
 EMAIL = regex.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-NUMBER = regex.compile(r"[$€£¥]?\p{Nd}+(?:[.,:/\-]\p{Nd}+)*(?:%|[€£¥]|\p{L}+)?")
+# A sign stands before a number and after none: "8 -17" is a range. A unit may stand apart: "30 %", "12 €", "7 pm".
+NUMBER = regex.compile(
+    r"(?:(?<!\p{Nd}\s)(?<![\p{L}\p{Nd}%)\]])[-+\u2212\u2013](?=[$€£¥]?\p{Nd}))?"
+    r"(?:[$€£¥]\s?)?\p{Nd}+(?:[.,:/\-]\p{Nd}+)*"
+    r"(?:\s?[%€£¥]|\s(?:am|pm|k|km|kg)\b|\p{L}+)?"
+)
+SPACE = regex.compile(r"\s+")
+MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
+# What somebody's program fills in later; none is a word of the text.
+PLACEHOLDER = regex.compile(
+    r"\{\{[^{}\n]*\}\}|\$?\{[^{}\s]+\}|%%?[A-Z][A-Z_]+%%?|\[[A-Z][A-Z_ ]+\]|<[A-Z][A-Z_]+>|\*\|[A-Z_]+\|\*"
+)
 WORD = regex.compile(r"[\p{L}\p{M}]+(?:'\p{L}+)?")
 
 
 @lru_cache(maxsize=4096)
 def _facts(text: str) -> tuple[str, ...]:
     text = unicodedata.normalize("NFC", text)
-    found: list[str] = []
+    found: list[str] = PLACEHOLDER.findall(text)
+    text = PLACEHOLDER.sub(" ", text)
     rest = text
     linked = {entity.text for entity in entities(text) if entity.label == "URL"}
     for address in (*EMAIL.findall(text), *ADDRESS.findall(text)):
@@ -61,7 +74,7 @@ def _facts(text: str) -> tuple[str, ...]:
         if entity.label != "EMOJI":
             marked[entity.start : entity.end] = " " * (entity.end - entity.start)
     folded = ENGLISH_ONCE.sub(" ", "".join(marked).casefold().replace("\u2019", "'"))
-    found += NUMBER.findall(folded)
+    found += [SPACE.sub("", number).translate(MINUS) for number in NUMBER.findall(folded)]
     for word in WORD.findall(folded):
         if word in NEGATIONS or word.endswith("n't"):
             found.append("not")

@@ -1,238 +1,181 @@
-"""python -m tests.benchmarks.generation: ways to decode on this CPU, and how fast the critic reads.
+"""python -m tests.benchmarks.generation: what it takes to be written to, and what it costs those who are not.
 
-Random weights in two sizes, the bundled one and gpt2's: speed does not depend on what was learned. One prompt for all
-candidates, as a brief has it. All ways take turns in every round; medians, and the fastest and slowest round beside
-them. Prints tables and writes tests/benchmarks/results/generation.json.
+On the whole product with our own writer: `POST /generate` for five candidates by one and by four callers; the polish
+where `latency_budget_ms` asks for it; p99 of requests that want no writer, while the writer is idle and while eight
+callers keep it busy; the memory of each replica. Real queries, no two equal; writes one JSON into results.
 """
 
-import copy
+import asyncio
+import datetime as dt
+import itertools
 import json
 import statistics
 import tempfile
-import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-from transformers.pytorch_utils import Conv1D
+import aiohttp
+import numpy as np
+import orjson
+import psutil
+import uvloop
 
-from pipelines.generator.fluency import FluencyCritic
-from pipelines.generator.language_model import fast_dtype, forward
-from tests.benchmarks.local import ROOT
-from tests.checkpoints import bundled_size, save_critic
+from tests.benchmarks import analyze_query
+from tests.benchmarks.load import Answered, paced, run
 
-RESULT = ROOT / "tests" / "benchmarks" / "results" / "generation.json"
-SIZES = {
-    "bundled": bundled_size(),
-    "gpt2": transformers.GPT2Config(),
-}
-BATCHES = (1, 4, 8)
-# Each number of candidates would be compiled by itself, for half a minute: this one stands for all.
-COMPILED_BATCH = 4
-ROUNDS = 3
-PROMPT_TOKENS, NEW_TOKENS = 64, 32
-TEXTS = 256
-TEXT_TOKENS = 32
-# No new round after that, so that a slow machine ends too.
-BUDGET_S = 300.0
-
-Decode = Callable[[Any, int], Any]
+QUERIES = json.loads((analyze_query.ROOT / "tests/models/queries.json").read_text())
+RESULT = analyze_query.RESULTS / "generation.json"
+N = 5
+REQUESTS = {1: 40, 4: 60}
+BUDGET_MS = 300
+TEMPLATE_RATE, TEMPLATE_SECONDS, ROUNDS = 10.0, 15.0, 3
+WRITER_CALLERS = 8
 
 
-def plain(model: Any, cache: str = "dynamic") -> Decode:
-    """transformers' own loop; every candidate reads the prompt again."""
-
-    def decode(prompt: Any, rows: int) -> Any:
-        config = transformers.GenerationConfig(
-            do_sample=False, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, pad_token_id=0, eos_token_id=1,
-            cache_implementation=None if cache == "dynamic" else cache,
-        )  # fmt: skip
-        tokens = prompt.expand(rows, -1)
-        return model.generate(input_ids=tokens, attention_mask=torch.ones_like(tokens), generation_config=config)
-
-    return decode
+def briefs(start: int = 0, **more: Any) -> Iterator[bytes]:
+    """Real queries, each with its own objectives and tone; no two are equal, so that none comes out of a cache."""
+    for number in itertools.count(start):
+        query = QUERIES[number % len(QUERIES)]
+        body = {name: query[name] for name in ("query", "language", "objectives", "tone")}
+        yield orjson.dumps(body | {"n": N, "seed": number} | more)
 
 
-def own(model: Any, *, shared: bool) -> Decode:
-    """The loop of pipelines.generator.language_model, with the prompt read once or for every candidate."""
-
-    def decode(prompt: Any, rows: int) -> Any:
-        tokens = prompt if shared else prompt.expand(rows, -1)
-        mask = torch.ones_like(tokens)
-        cache = transformers.DynamicCache(config=model.config)
-        logits = forward(model, tokens, mask, cache)
-        if shared:
-            places = torch.zeros(rows, dtype=torch.long)
-            cache.batch_select_indices(places)
-            logits, mask = logits[places], mask[places]
-        for _ in range(NEW_TOKENS - 1):
-            drawn = logits.argmax(dim=-1, keepdim=True)
-            mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=1)
-            logits = forward(model, drawn, mask, cache)
-        return logits.argmax(dim=-1)
-
-    return decode
+def queries(start: int = 0) -> Iterator[bytes]:
+    """The same for /analyze-query without a writer."""
+    for body in briefs(start, engine="templates"):
+        query = orjson.loads(body)
+        query["n_templates"] = query.pop("n")
+        yield orjson.dumps(query)
 
 
-def static(model: Any, *, compiled: bool) -> Decode:
-    """A cache of fixed size, and a step that torch.compile may turn into one kernel a layer."""
-    length = PROMPT_TOKENS + NEW_TOKENS
-
-    def step(tokens: Any, mask: Any, places: Any, cache: Any) -> Any:
-        output = model(
-            input_ids=tokens, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True
-        )
-        return output.logits[:, -1]
-
-    fast = torch.compile(step, dynamic=False) if compiled else step
-
-    def decode(prompt: Any, rows: int) -> Any:
-        tokens = prompt.expand(rows, -1).contiguous()
-        cache = transformers.StaticCache(config=model.config, max_cache_len=length)
-        mask = torch.ones(rows, length, dtype=torch.long)
-        mask[:, PROMPT_TOKENS:] = 0
-        places = torch.arange(PROMPT_TOKENS).expand(rows, -1)
-        logits = step(tokens, mask, places, cache)
-        for place in range(PROMPT_TOKENS, length - 1):
-            mask[:, place] = 1
-            drawn = logits.argmax(dim=-1, keepdim=True)
-            logits = fast(drawn, mask, torch.full((rows, 1), place), cache)
-        return logits.argmax(dim=-1)
-
-    return decode
-
-
-def int8(model: Any) -> Any:
-    """The model with linear layers in int8, their inputs quantized as they come; GPT-2's are stored transposed."""
-    model = copy.deepcopy(model)
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, Conv1D):
-                linear = torch.nn.Linear(*child.weight.shape)
-                linear.weight.data, linear.bias.data = child.weight.data.t().contiguous(), child.bias.data
-                setattr(module, name, linear)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.ao says that torchao replaces it
-        return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
-
-
-def time_in_turns(ways: dict[str, Callable[[], Any]], until: float) -> dict[str, list[float]]:
-    """Milliseconds of every way in every round, after a first call that does not count."""
-    for way in list(ways):
-        try:
-            ways[way]()
-        except Exception as error:  # noqa: BLE001  # a compiler may be missing
-            print(f"{way} does not run here: {type(error).__name__}", flush=True)
-            del ways[way]
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(ROUNDS):
-        if turn and time.monotonic() > until:
-            break
-        for way, call in ways.items():
-            started = time.perf_counter()
-            call()
-            times[way].append((time.perf_counter() - started) * 1000)
-    return times
-
-
-def summary(times: list[float]) -> dict[str, Any]:
-    return {"median": statistics.median(times), "fastest": min(times), "slowest": max(times), "rounds": len(times)}
-
-
-def decoding(size: str, started: float) -> list[dict[str, Any]]:
-    torch.manual_seed(0)
-    model = transformers.GPT2LMHeadModel(SIZES[size]).eval()
-    fast = copy.deepcopy(model).to(torch.bfloat16)
-    ways = {
-        "generate": plain(model),
-        "generate, static cache": plain(model, "static"),
-        "own loop": own(model, shared=False),
-        "own loop, static cache": static(model, compiled=False),
-        "own loop, static cache, compiled step": static(model, compiled=True),
-        "shared prompt": own(model, shared=True),
-        "shared prompt, bf16": own(fast, shared=True),
-        "shared prompt, int8": own(int8(model), shared=True),
+def figures(answered: list[Answered]) -> dict[str, float]:
+    p50, p95, p99 = (float(value) for value in np.percentile([one.latency_ms for one in answered], [50, 95, 99]))
+    degraded = sum(bool(one.degraded) for one in answered) / len(answered)
+    return {
+        "requests": len(answered),
+        "p50_ms": round(p50, 1),
+        "p95_ms": round(p95, 1),
+        "p99_ms": round(p99, 1),
+        "degraded": round(degraded, 4),
     }
-    prompt = torch.randint(2, 8192, (1, PROMPT_TOKENS))
-    rows = []
-    for batch in BATCHES:
-        torch.compiler.reset()
-        calls = {way: lambda decode=decode, batch=batch: decode(prompt, batch) for way, decode in ways.items()}
-        if batch != COMPILED_BATCH:
-            del calls["own loop, static cache, compiled step"]
-        for way, times in time_in_turns(calls, started + BUDGET_S).items():
-            found = summary(times)
-            rows.append({
-                "size": size, "batch": batch, "way": way, "ms": found,
-                "ms_per_candidate": found["median"] / batch, "tokens_per_s": batch * NEW_TOKENS / found["median"] * 1e3,
-            })  # fmt: skip
-            print(f"{size} {batch} {way}: {found['median']:.0f} ms", flush=True)
-    return rows
 
 
-def scoring(started: float) -> list[dict[str, Any]]:
-    """Texts a second of the critic's own batching, at the bundled size."""
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder:
-        critic = FluencyCritic(save_critic(Path(folder), steps=0))
-    model = transformers.GPT2LMHeadModel(SIZES["bundled"]).eval()
-    critic._unigrams = torch.zeros(8192)
-    lengths = torch.randint(TEXT_TOKENS // 2, TEXT_TOKENS * 3 // 2, (TEXTS,)).tolist()
-    tokens = [torch.randint(2, 8192, (length,)).tolist() for length in lengths]
-    ways = {}
-    for way, variant in {
-        "float32": model, "bf16": copy.deepcopy(model).to(torch.bfloat16), "int8": int8(model)
-    }.items():  # fmt: skip
-        scorer = copy.copy(critic)
-        scorer._model = variant
-        ways[way] = lambda scorer=scorer: scorer.token_likelihoods(tokens)
-    times = time_in_turns(ways, started + BUDGET_S)
-    return [
-        {"way": way, "ms": summary(found), "texts_per_s": TEXTS / statistics.median(found) * 1000}
-        for way, found in times.items()
-    ]
+async def generate(url: str) -> dict[str, Any]:
+    """Five candidates by one and by four callers, each with one call in flight, English queries alone."""
+    found: dict[str, Any] = {}
+    english = [query for query in QUERIES if query["language"] == "en"]
+    for callers, requests in REQUESTS.items():
+        numbers = itertools.count(1_000 * callers)
+        answered: list[dict[str, Any]] = []
+
+        async def call(
+            session: aiohttp.ClientSession,
+            numbers: Iterator[int] = numbers,
+            answered: list[dict[str, Any]] = answered,
+            requests: int = requests,
+        ) -> None:
+            while len(answered) < requests:
+                number = next(numbers)
+                query = english[number % len(english)]
+                body = {name: query[name] for name in ("query", "objectives", "tone")} | {"n": N, "seed": number}
+                began = asyncio.get_running_loop().time()
+                async with session.post(f"{url}/generate", json=body) as response:
+                    answer = await response.json()
+                    took_ms = 1000 * (asyncio.get_running_loop().time() - began)
+                    answered.append({"status": response.status, "ms": took_ms, "answer": answer})
+
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(90)) as session:
+            await asyncio.gather(*(call(session) for _ in range(callers)))
+        p50, p95 = np.percentile([one["ms"] for one in answered], [50, 95])
+        sources = [candidate["source"] for one in answered for candidate in one["answer"].get("candidates") or ()]
+        found[str(callers)] = {
+            "requests": len(answered),
+            "lost": sum(one["status"] != 200 for one in answered),
+            "degraded": sum(bool(one["answer"].get("degraded")) for one in answered),
+            "p50_ms": round(float(p50)),
+            "p95_ms": round(float(p95)),
+            "candidates": round(len(sources) / len(answered), 2),
+            "by_the_writer": round(sources.count("lm") / len(answered), 2),
+        }
+        print(callers, json.dumps(found[str(callers)]), flush=True)
+    return found
+
+
+async def within_budget(url: str) -> dict[str, float]:
+    """The polish alone, by a caller who gives 300 ms: how long the answer truly takes."""
+    return (await run(f"{url}/generate", briefs(50_000, latency_budget_ms=BUDGET_MS), 1, 40)).summary()
+
+
+async def beside(url: str) -> dict[str, Any]:
+    """p99 of requests that want no writer, while it is idle and while it is busy, in turn."""
+    await paced(f"{url}/analyze-query", queries(10_000), 8, 5)
+    rows: dict[str, list[dict[str, float]]] = {"idle": [], "busy": []}
+    for number in range(ROUNDS):
+        for name, found in rows.items():
+            callers = range(WRITER_CALLERS if name == "busy" else 0)
+            busy = [asyncio.create_task(_keep_busy(url, 100_000 * (1 + number * 100 + caller))) for caller in callers]
+            await asyncio.sleep(3)
+            start = 1_000_000 * (number * 2 + (name == "busy") + 1)
+            answered = await paced(f"{url}/analyze-query", queries(start), TEMPLATE_RATE, TEMPLATE_SECONDS)
+            found.append(figures(answered))
+            print(name, json.dumps(found[-1]), flush=True)
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+            await asyncio.sleep(2)
+    medians = {name: statistics.median(row["p99_ms"] for row in found) for name, found in rows.items()}
+    return rows | {"p99_ratio": round(medians["busy"] / medians["idle"], 2)}
+
+
+async def _keep_busy(url: str, start: int) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(90)) as session:
+        for body in briefs(start, engine="lm"):
+            headers = {"content-type": "application/json"}
+            async with session.post(f"{url}/generate", data=body, headers=headers) as response:
+                await response.read()
+
+
+def memory_mib() -> dict[str, int]:
+    """Resident MiB of each replica of ours on this machine."""
+    found: dict[str, int] = {}
+    for process in psutil.process_iter(["cmdline", "memory_info"]):
+        title = " ".join(process.info["cmdline"] or ())
+        if "ServeReplica:murmuration:" in title:
+            name = title.split("ServeReplica:murmuration:")[1].split()[0].split("#")[0]
+            found[name] = max(found.get(name, 0), process.info["memory_info"].rss >> 20)
+    return found
 
 
 def table(result: dict[str, Any]) -> str:
-    lines = [
-        f"{PROMPT_TOKENS} + {NEW_TOKENS} tokens, {result['threads']} threads; fast here: {result['fast_dtype']}",
-        "",
-        "| size | candidates | way | ms (range) | ms a candidate | tokens/s | to generate |",
-        "|---|---|---|---|---|---|---|",
+    """The figures as docs/speed.md shows them."""
+    rows = [
+        "| callers of `/generate`, five candidates | p50 | p95 | candidates | by the writer | lost |",
+        "|---|---|---|---|---|---|",
     ]
-    plainly = {
-        (row["size"], row["batch"]): row["ms"]["median"] for row in result["decoding"] if row["way"] == "generate"
-    }
-    for row in result["decoding"]:
-        ms = row["ms"]
-        gain = plainly[row["size"], row["batch"]] / ms["median"]
-        lines.append(
-            f"| {row['size']} | {row['batch']} | {row['way']} | {ms['median']:.0f} ({ms['fastest']:.0f} to "
-            f"{ms['slowest']:.0f}) | {row['ms_per_candidate']:.0f} | {row['tokens_per_s']:.0f} | {gain:.2f} |"
+    for callers, row in result["generate"].items():
+        rows.append(
+            f"| {callers} | {row['p50_ms'] / 1000:.1f} s | {row['p95_ms'] / 1000:.1f} s | {row['candidates']} "
+            f"| {row['by_the_writer']} | {row['lost']} |"
         )
-    lines += ["", "| scoring | texts/s | ms for all (range) |", "|---|---|---|"]
-    for row in result["scoring"]:
-        ms = row["ms"]
-        spread = f"{ms['median']:.0f} ({ms['fastest']:.0f} to {ms['slowest']:.0f})"
-        lines.append(f"| {row['way']} | {row['texts_per_s']:.0f} | {spread} |")
-    return "\n".join(lines)
+    return "\n".join(rows)
 
 
 def main() -> None:
-    started = time.monotonic()
-    transformers.logging.set_verbosity_error()
-    with torch.inference_mode():
-        result: dict[str, Any] = {
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "fast_dtype": str(fast_dtype("cpu")).removeprefix("torch."),
-            "scoring": scoring(started),
-            "decoding": [row for size in SIZES for row in decoding(size, started)],
-        }
-    result["seconds"] = round(time.monotonic() - started)
+    result: dict[str, Any] = {"benchmark": "generation"}
+    with tempfile.TemporaryDirectory(prefix="mg", dir="/tmp") as temporary:
+        folder = Path(temporary)
+        folder.chmod(0o711)
+        (folder / "serve_config.yaml").write_text((analyze_query.ROOT / "serve_config.yaml").read_text())
+        with (
+            analyze_query.servers(folder) as (_, environment),
+            analyze_query.serving("ours", folder, environment) as url,
+        ):
+            result["generate"] = uvloop.run(generate(url))
+            result["within_300_ms"] = uvloop.run(within_budget(url))
+            result["without_a_writer"] = uvloop.run(beside(url))
+            result["memory_mib"] = memory_mib()
+    result["date"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
 

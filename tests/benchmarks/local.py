@@ -13,9 +13,12 @@ from deployments.settings import Args, GeneratorConfig, IngressConfig, QueryAnal
 from deployments.stages import Batch, Handles
 from pipelines.encoder import Encoder
 from pipelines.generator.generator import Generator
+from pipelines.generator.judge import Judge
+from pipelines.generator.second_opinion import load_second_opinions
 from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.sentiment.ensemble import SentimentEnsemble
 from pipelines.sentiment.intent import IntentModel
+from pipelines.sentiment.sensitivity import SensitivityModel
 from pipelines.viral_predictor.predictor import ViralPredictor
 from pipelines.viral_predictor.wording import WordingModel
 
@@ -41,8 +44,19 @@ def models() -> Handles:
     encoder = Encoder.load(arguments.encoder)
     weights = SentimentConfig.model_validate(user_config("sentiment")).weights
     assert isinstance(weights, str)
-    ensemble = SentimentEnsemble(encoder, IntentModel.load(arguments.intent, encoder=encoder.version), weights=weights)
-    generator = Generator(**GeneratorConfig.model_validate(user_config("generator")).model_dump())
+    ensemble = SentimentEnsemble(
+        encoder,
+        IntentModel.load(arguments.intent, encoder=encoder.version),
+        SensitivityModel.load(arguments.sensitivity, encoder=encoder.version) if arguments.sensitivity else None,
+        weights=weights,
+    )
+    opinions = load_second_opinions(arguments.verifier) if arguments.verifier else None
+    generator = Generator(
+        Judge.load(arguments.judge),
+        None,
+        opinions,
+        **GeneratorConfig.model_validate(user_config("generator")).model_dump(),
+    )
     predictor = ViralPredictor.load(arguments.viral_predictor)
     assert arguments.wording is not None
     wording = WordingModel.load(arguments.wording, encoder, predictor)
@@ -54,7 +68,7 @@ def models() -> Handles:
         generator=SimpleNamespace(
             write=lambda briefs: Batch(generator.version, generator.write(briefs)),
             generate=None,
-            score=lambda items: Batch(generator.version, generator.score(items)),
+            judge=lambda items: Batch(generator.version, generator.judge(items)),
         ),
         viral_predictor=SimpleNamespace(
             predict=lambda drafts: Batch(predictor.version, predictor.predict(drafts)),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +19,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from deployments.http.gate import Gate
 from deployments.http.ingress import create_api
@@ -23,6 +27,7 @@ from deployments.library import Library
 from store.cache import Cache
 from store.migrate import migrate
 from store.postgres import AnalyzedQuery, Store
+from store.templates import Reading, save_readings
 from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 
 Answer = Callable[..., AnalyzedQuery]
@@ -140,6 +145,25 @@ def answer() -> Answer:
     return make
 
 
+@asynccontextmanager
+async def hanging(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Stop the backend that serves the store's only connection to the database of `connection`."""
+    backend = await connection.fetchval(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'murmuration' AND datname = current_database()"
+    )
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+async def save_metrics(store: Store, rows: Sequence[Reading]) -> int:
+    """Store readings in a transaction of their own, as the conclusion of an experiment does in its."""
+    async with store._transaction() as connection:
+        return await save_readings(connection, store._queries, rows)
+
+
 @pytest.fixture
 def library(store: Store) -> Library:
     return Library(store)
@@ -158,7 +182,7 @@ async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def caller(gate: Gate, account: str) -> httpx.AsyncClient:
+def caller(gate: ASGIApp, account: str) -> httpx.AsyncClient:
     """A client with the key of an account."""
     transport = httpx.ASGITransport(gate)
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers={"x-api-key": KEYS[account]})

@@ -18,7 +18,7 @@ from pipelines.experiments.assignment import assign
 from store.postgres import Store
 from store.templates import Reading
 from supervisor.embedded import EmbeddedPostgres
-from tests.integration.conftest import caller, fields
+from tests.integration.conftest import caller, fields, save_metrics
 from tests.integration.experiment_calls import TWO, counts, created, event, results, told
 
 
@@ -173,7 +173,7 @@ async def test_a_template_succeeds_where_it_beats_the_others_of_its_test_and_the
     await told(client, experiment, *counts("control", 100, 10), *counts("b", 100, 20))
     await client.post(f"/ab-test/{experiment['id']}/stop")
     await client.post(f"/ab-test/{experiment['id']}/conclude")
-    await store.save_metrics([post, dull])
+    await save_metrics(store, [post, dull])
     learned = {n: (await client.get(f"/templates/{n}")).json() for n in (good, bad)}
 
     assert (learned[good]["usage_count"], learned[good]["success_rate"]) == (1, 1.0)

@@ -14,6 +14,7 @@ import pytest
 from store.errors import StoreUnavailable
 from store.postgres import Store
 from supervisor.embedded import EmbeddedPostgres
+from tests.integration.conftest import hanging
 
 
 def kill(server: EmbeddedPostgres) -> None:
@@ -26,7 +27,7 @@ def kill(server: EmbeddedPostgres) -> None:
 async def test_a_store_connects_without_a_server_and_each_call_says_so(tmp_path: Path, answer) -> None:
     store = await Store.connect(f"postgresql://postgres@/x?host={tmp_path}", min_size=2, max_size=2, timeout_s=1.0)
 
-    for call in (store.ping(), store.counts(), store.save_queries([answer()]), store.find_claim("default", "k")):
+    for call in (store.counts(), store.save_queries([answer()]), store.find_claim("default", "k")):
         with pytest.raises(StoreUnavailable):
             await call
 
@@ -35,7 +36,6 @@ async def test_a_store_connects_without_a_server_and_each_call_says_so(tmp_path:
 
 async def test_a_database_that_is_not_migrated_is_unavailable_until_it_is(empty_database: str) -> None:
     store = await Store.connect(empty_database, min_size=1, max_size=1, timeout_s=5.0)
-    await store.ping()
     with pytest.raises(StoreUnavailable, match="UndefinedTable"):
         await store.counts()
     await store.close()
@@ -77,19 +77,13 @@ async def test_a_restart_between_two_calls_is_not_noticed(postgres: EmbeddedPost
 
 async def test_a_postgres_that_hangs_costs_one_timeout(database: str, connection: asyncpg.Connection, answer) -> None:
     store = await Store.connect(database, min_size=1, max_size=1, timeout_s=0.5)
-    backend = await connection.fetchval(
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'murmuration' AND datname = current_database()"
-    )
-    os.kill(backend, signal.SIGSTOP)
-    try:
+    async with hanging(connection):
         started = time.monotonic()
         with pytest.raises(StoreUnavailable, match="no answer in time"):
             await store.save_queries([answer()])
         assert time.monotonic() - started < 0.8
 
         await store.save_queries([answer()])
-    finally:
-        os.kill(backend, signal.SIGCONT)
     await store.close()
 
 
@@ -114,7 +108,7 @@ async def test_too_many_connections_are_unavailable(postgres: EmbeddedPostgres, 
     store = await Store.connect(database.replace("murmuration@", "crowded@"), min_size=0, max_size=1, timeout_s=5.0)
 
     with pytest.raises(StoreUnavailable, match="TooManyConnections"):
-        await store.ping()
+        await store.counts()
 
     await store.close()
     await _execute(superuser, "DROP ROLE crowded")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from store.queries import load_queries
+from store.postgres import load_queries
 
 BODY = b"{}"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -39,21 +39,26 @@ async def test_without_redis_everything_is_a_miss_and_the_log_says_so_once(
     for _ in range(50):
         await nowhere.set("key", b"value")
         assert await nowhere.get("key") is None
-    assert await nowhere.ping() is False
 
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert (nowhere.hits, nowhere.misses) == (0, 50)
 
 
-async def test_an_outage_costs_one_failed_call_not_one_a_request(nowhere: Cache) -> None:
-    await nowhere.get("key")
+async def test_an_outage_costs_one_failed_call_not_one_a_request(
+    nowhere: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "PAUSE_S", 60.0)
+    connected = []
+    connect = nowhere._redis.connection_pool.get_connection
 
-    started = time.perf_counter()
+    async def counted() -> object:
+        connected.append(1)
+        return await connect()
+
+    monkeypatch.setattr(nowhere._redis.connection_pool, "get_connection", counted)
     for _ in range(1000):
         await nowhere.get("key")
 
-    assert nowhere.errors == 1
-    assert time.perf_counter() - started < 0.2
+    assert len(connected) == 1
 
 
 async def test_what_is_set_is_got_back_as_the_same_bytes(cache: Cache) -> None:
@@ -63,8 +68,6 @@ async def test_what_is_set_is_got_back_as_the_same_bytes(cache: Cache) -> None:
     await cache.set("key", value)
 
     assert await cache.get("key") == value
-    assert (cache.hits, cache.misses, cache.errors) == (1, 1, 0)
-    assert await cache.ping() is True
 
 
 async def test_namespaces_are_apart(redis: EmbeddedRedis, cache: Cache) -> None:

@@ -19,7 +19,7 @@ from pipelines.generator.templates import load_templates
 from store.postgres import Store
 from store.templates import Reading
 from supervisor.embedded import EmbeddedPostgres
-from tests.integration.conftest import caller, fields
+from tests.integration.conftest import caller, fields, save_metrics
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 READING = Reading(
@@ -220,7 +220,7 @@ async def test_an_archived_template_is_hidden_and_never_written_with_and_keeps_i
     client: httpx.AsyncClient, library: Library, store: Store
 ) -> None:
     kept, archived = await created(client, name="kept"), await created(client, name="archived")
-    await store.save_metrics([replace(READING, template_id=archived["id"])])
+    await save_metrics(store, [replace(READING, template_id=archived["id"])])
 
     for _ in range(2):
         response = await client.delete(f"/templates/{archived['id']}")
@@ -250,13 +250,14 @@ async def test_performance_tells_series_totals_and_successes_with_their_interval
 ) -> None:
     template = await created(client)
     own = replace(READING, template_id=template["id"])
-    await store.save_metrics(
+    await save_metrics(
+        store,
         [
             own,
             replace(own, post_id="2", impressions=3000, engagements=300, captured_at=START + timedelta(days=1)),
             replace(own, post_id="3", impressions=10, captured_at=START + timedelta(days=1)),
             replace(READING, post_id="the median", engagements=60),
-        ]
+        ],
     )
 
     path = f"/templates/{template['id']}/performance"
@@ -297,7 +298,7 @@ async def test_the_openapi_document_describes_what_the_routes_take_and_answer(
 ) -> None:
     document = (await client.get("/openapi.json")).json()
     template = await created(client)
-    await store.save_metrics([replace(READING, template_id=template["id"])])
+    await save_metrics(store, [replace(READING, template_id=template["id"])])
     path = f"/templates/{template['id']}"
     answers = {
         ("/templates", "get"): await client.get("/templates"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shutil
-import signal
 import statistics
 import time
 from collections import defaultdict
@@ -23,6 +21,7 @@ from store.errors import RowRefused, StoreUnavailable
 from store.migrate import MIGRATIONS, migrate
 from store.postgres import Store
 from store.templates import UNIQUE_NAME, Filter, Reading, StoredTemplate
+from tests.integration.conftest import hanging, save_metrics
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
 FRAME = Template("launch", "announcement", "en", "awareness", "bold", "announce", "It is here: {topic}.")
@@ -51,38 +50,32 @@ async def test_a_reading_of_another_accounts_template_refuses_its_batch_and_noth
     theirs = await store.templates.create("acme", FRAME)
 
     with pytest.raises(RowRefused):
-        await store.save_metrics([reading("1"), reading("2", template_id=theirs.id)])
+        await save_metrics(store, [reading("1"), reading("2", template_id=theirs.id)])
 
     assert await n_readings(connection) == 0
-    assert await store.save_metrics([reading("1")]) == 1
+    assert await save_metrics(store, [reading("1")]) == 1
 
 
 @pytest.mark.parametrize("poison", [{"likes": -1}, {"viral_score": 101.0}, {"likes": 2**63}, {"account_id": ""}])
 async def test_a_poisoned_reading_refuses_its_batch_and_the_store_goes_on(store: Store, poison: dict) -> None:
     with pytest.raises(RowRefused):
-        await store.save_metrics([reading("1"), reading("2", **poison)])
+        await save_metrics(store, [reading("1"), reading("2", **poison)])
 
     assert (await store.counts())["performance_metrics"] == 0
-    assert await store.save_metrics([reading("1")]) == 1
+    assert await save_metrics(store, [reading("1")]) == 1
 
 
 async def test_a_postgres_that_hangs_in_a_transaction_costs_one_timeout(
     database: str, connection: asyncpg.Connection
 ) -> None:
     store = await Store.connect(database, min_size=1, max_size=1, timeout_s=0.5)
-    backend = await connection.fetchval(
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'murmuration' AND datname = current_database()"
-    )
-    os.kill(backend, signal.SIGSTOP)
-    try:
+    async with hanging(connection):
         started = time.monotonic()
         with pytest.raises(StoreUnavailable, match="no answer in time"):
-            await store.save_metrics([reading("1")])
+            await save_metrics(store, [reading("1")])
         assert time.monotonic() - started < 1.0
-    finally:
-        os.kill(backend, signal.SIGCONT)
 
-    assert await store.save_metrics([reading("2")]) == 1
+    assert await save_metrics(store, [reading("2")]) == 1
     await store.close()
 
 
@@ -92,23 +85,23 @@ async def test_a_caller_that_leaves_halfway_leaves_nothing_halfway(
     template = await store.templates.create("default", FRAME)
     single = await Store.connect(database, min_size=1, max_size=1, timeout_s=5.0)
     for turn in range(30):
-        saving = asyncio.create_task(single.save_metrics([reading(str(turn), template_id=template.id)]))
+        saving = asyncio.create_task(save_metrics(single, [reading(str(turn), template_id=template.id)]))
         await asyncio.sleep(turn / 5000)
         saving.cancel()
         await asyncio.gather(saving, return_exceptions=True)
-    await single.save_metrics([reading("last", template_id=template.id)])
+    await save_metrics(single, [reading("last", template_id=template.id)])
     await single.close()
 
     assert (await learned(store, template))[0] == await n_readings(connection) >= 1
 
 
 async def test_no_readings_are_nothing(store: Store) -> None:
-    assert await store.save_metrics([]) == 0
+    assert await save_metrics(store, []) == 0
 
 
 async def test_a_template_without_outcomes_has_no_rate(store: Store) -> None:
     template = await store.templates.create("default", FRAME)
-    await store.save_metrics([reading("1")])
+    await save_metrics(store, [reading("1")])
 
     assert await learned(store, template) == (0, None, None)
     performance = await store.templates.performance("default", template.id, None, None, "day")
@@ -119,11 +112,12 @@ async def test_a_template_without_outcomes_has_no_rate(store: Store) -> None:
 
 async def test_suspect_and_unknown_impressions_are_outcomes_without_a_rate(store: Store) -> None:
     template = await store.templates.create("default", FRAME)
-    await store.save_metrics(
+    await save_metrics(
+        store,
         [
             reading("suspect", template_id=template.id, impressions=10),
             reading("unknown", template_id=template.id, impressions=None),
-        ]
+        ],
     )
 
     assert await learned(store, template) == (2, None, None)
@@ -140,8 +134,8 @@ async def test_the_same_reading_twice_counts_once_and_the_first_stays(
     template = await store.templates.create("default", FRAME)
     row = reading("1", template_id=template.id)
 
-    assert await store.save_metrics([row, row]) == 1
-    assert await store.save_metrics([row, replace(row, likes=1)]) == 0
+    assert await save_metrics(store, [row, row]) == 1
+    assert await save_metrics(store, [row, replace(row, likes=1)]) == 0
 
     assert await connection.fetchval("SELECT likes FROM performance_metrics") == 40
     assert (await learned(store, template))[0] == 1
@@ -152,12 +146,12 @@ async def test_a_post_counts_by_its_latest_reading_and_keeps_its_template_when_l
 ) -> None:
     template = await store.templates.create("default", FRAME)
     others = [reading(f"other {n}") for n in range(3)]
-    await store.save_metrics([*others, reading("1", template_id=template.id, engagements=10)])
+    await save_metrics(store, [*others, reading("1", template_id=template.id, engagements=10)])
     assert await learned(store, template) == (1, 0.0, 0.0)
 
-    await store.save_metrics([reading("1", hours=2, engagements=90)])
-    await store.save_metrics([reading("1", hours=1, engagements=20)])
-    await store.save_metrics([reading("1", hours=3, engagements=90, impressions=3)])
+    await save_metrics(store, [reading("1", hours=2, engagements=90)])
+    await save_metrics(store, [reading("1", hours=1, engagements=20)])
+    await save_metrics(store, [reading("1", hours=3, engagements=90, impressions=3)])
 
     usage, rate, bound = await learned(store, template)
     assert (usage, rate) == (1, 1.0)
@@ -167,18 +161,18 @@ async def test_a_post_counts_by_its_latest_reading_and_keeps_its_template_when_l
 async def test_a_post_that_turns_out_to_be_another_templates_is_taken_from_the_first(store: Store) -> None:
     first = await store.templates.create("default", FRAME)
     second = await store.templates.create("default", replace(FRAME, name="second"))
-    await store.save_metrics([reading("1", template_id=first.id)])
+    await save_metrics(store, [reading("1", template_id=first.id)])
 
-    await store.save_metrics([reading("1", hours=1, template_id=second.id)])
+    await save_metrics(store, [reading("1", hours=1, template_id=second.id)])
 
     assert (await learned(store, first), (await learned(store, second))[0]) == ((0, None, None), 1)
 
 
 async def test_learning_does_not_move_the_version_and_another_account_does_not_move_the_median(store: Store) -> None:
     template = await store.templates.create("default", FRAME)
-    await store.save_metrics([reading("1", template_id=template.id), reading("2", engagements=1)])
+    await save_metrics(store, [reading("1", template_id=template.id), reading("2", engagements=1)])
 
-    await store.save_metrics([reading(f"theirs {n}", account_id="acme", engagements=900) for n in range(9)])
+    await save_metrics(store, [reading(f"theirs {n}", account_id="acme", engagements=900) for n in range(9)])
 
     found = await store.templates.find("default", template.id)
     assert found is not None
@@ -206,7 +200,7 @@ async def test_eight_writers_at_once_leave_what_a_count_by_hand_and_scipy_find(d
     waiting = iter(batches)
 
     async def write() -> int:
-        return sum([await store.save_metrics(batch) for batch in waiting])
+        return sum([await save_metrics(store, batch) for batch in waiting])
 
     assert sum(await asyncio.gather(*(write() for _ in range(8)))) == len(rows)
 
@@ -255,7 +249,8 @@ async def test_a_series_counts_each_post_once_in_the_day_or_week_of_its_latest_r
     store: Store,
 ) -> None:
     template = await store.templates.create("default", FRAME)
-    await store.save_metrics(
+    await save_metrics(
+        store,
         [
             reading("1", template_id=template.id),
             reading("1", hours=24, engagements=60),
@@ -263,7 +258,7 @@ async def test_a_series_counts_each_post_once_in_the_day_or_week_of_its_latest_r
             reading("3", hours=7 * 24, template_id=template.id, impressions=3000, engagements=30),
             reading("3", hours=8 * 24, impressions=1),
             reading("not its own", hours=1),
-        ]
+        ],
     )
 
     async def series(since: datetime | None, until: datetime | None, bucket: str) -> list[tuple]:

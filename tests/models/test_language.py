@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import subprocess
 import sys
@@ -19,12 +20,15 @@ from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Affect
 from pipelines.sentiment.ensemble import SentimentEnsemble
 from pipelines.sentiment.intent import IntentModel
+from pipelines.text.languages import identify
 
 MODELS = Path(__file__).parents[2] / "models"
 ENCODER = Encoder.load(MODELS / "encoder")
 INTENT = IntentModel.load(MODELS / "intent", encoder=ENCODER.version)
 ENSEMBLE = SentimentEnsemble(ENCODER, INTENT)
 ANALYZER = QueryAnalyzer()
+
+LANGUAGES = Path(__file__).with_name("languages.tsv")
 
 OPPOSITES = [
     ("I am happy with this", "I am not happy with this"),
@@ -78,6 +82,23 @@ def emotion(text: str) -> str:
     found = read(text).emotion
     assert found is not None
     return found.label
+
+
+def test_short_texts_of_many_languages_are_told_apart() -> None:
+    """Two words or a list of names each, often: the last hundred were written after the rules."""
+    with LANGUAGES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    others = [row for row in rows if row["languages"].partition("|")[0] not in {"en", "es"}]
+    assert len(rows) >= 600
+    assert len({row["languages"].partition("|")[0] for row in others}) >= 30
+    assert _right(rows) >= 0.955
+    assert _right(others) >= 0.93
+    for language in ("en", "es"):
+        assert _right([row for row in rows if row["languages"] == language]) >= 0.945
+
+
+def _right(rows: list[dict[str, str]]) -> float:
+    return sum(identify(row["text"]) in row["languages"].split("|") for row in rows) / len(rows)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from pipelines.experiments.arms import Arm
-from pipelines.experiments.bayes import chance_to_be_best, chance_to_beat, expected_loss, gaussian_chance
-from pipelines.experiments.intervals import log_relative, newcombe, wilson
-from pipelines.experiments.sequential import (
-    always_valid_difference,
-    always_valid_p,
-    always_valid_score_test,
-    boundary,
-    half_width,
-)
+from pipelines.experiments.arms import Arm, log_relative, newcombe, wilson
+from pipelines.experiments.bayes import chance_to_be_best, chance_to_beat, expected_loss
+from pipelines.experiments.sequential import always_valid_p, always_valid_score_test, boundary, half_width
 from pipelines.experiments.significance import (
-    Difference,
     benjamini_hochberg,
     fisher_test,
     holm,
@@ -24,14 +17,9 @@ from pipelines.experiments.significance import (
     pooled_z,
     score_test,
     srm,
-    welch,
 )
 
 Figures = dict[str, list[float] | None]
-
-
-def of_difference(found: Difference | None) -> list[float] | None:
-    return None if found is None else [found.estimate, found.p_value, found.low, found.high]
 
 
 def ours(case: dict) -> Figures:
@@ -40,33 +28,9 @@ def ours(case: dict) -> Figures:
     control, variant = arms[:2]
     alpha, tuned_to = case["alpha"], case["tuned_to"]
     figures: Figures = {
-        "welch": of_difference(welch(control, variant, alpha, relative=False)),
-        "welch relative": of_difference(welch(control, variant, alpha, relative=True)),
-        "always_valid_difference": of_difference(
-            always_valid_difference(control, variant, alpha, tuned_to, relative=False)
-        ),
-        "always_valid_difference relative": of_difference(
-            always_valid_difference(control, variant, alpha, tuned_to, relative=True)
-        ),
-        "gaussian_chance": listed(gaussian_chance(control, variant, alpha)),
         "holm": holm(case["p_values"]),
         "benjamini_hochberg": benjamini_hochberg(case["p_values"]),
         "srm": [srm(case["n_units"], case["weights"])],
-    }
-    sequence = always_valid_difference(control, variant, alpha, tuned_to, relative=True)
-    if sequence is not None:
-        n, z = control.n + variant.n, sequence.estimate / sequence.standard_error
-        figures["boundary"] = [boundary(n, alpha, tuned_to)]
-        figures["half_width"] = [half_width(sequence.standard_error, n, alpha, tuned_to)]
-        figures["always_valid_p"] = [always_valid_p(z, n, alpha, tuned_to)]
-    if control.squares is None:
-        figures |= of_rates(arms, alpha, tuned_to)
-    return figures
-
-
-def of_rates(arms: list[Arm], alpha: float, tuned_to: float) -> Figures:
-    control, variant = arms[:2]
-    return {
         "pooled_z": [pooled_z(control, variant)],
         "score_test": [score_test(control, variant)],
         "fisher_test": [fisher_test(control, variant)],
@@ -80,6 +44,19 @@ def of_rates(arms: list[Arm], alpha: float, tuned_to: float) -> Figures:
         "expected_loss": list(expected_loss(control, variant)),
         "chance_to_be_best": chance_to_be_best(arms),
     }
+    if all(0 < arm.mean < 1 for arm in (control, variant)):
+        n, (lift, error) = control.n + variant.n, relative_lift(control, variant)
+        figures["boundary"] = [boundary(n, alpha, tuned_to)]
+        figures["half_width"] = [half_width(error, n, alpha, tuned_to)]
+        figures["always_valid_p"] = [always_valid_p(lift / error, n, alpha, tuned_to)]
+    return figures
+
+
+def relative_lift(control: Arm, variant: Arm) -> tuple[float, float]:
+    """The lift of a rate over control's and its standard error by the delta method: what gbstats looks at."""
+    ratio = variant.mean / control.mean
+    errors = [math.sqrt(arm.variance / arm.n) for arm in (variant, control)]
+    return ratio - 1, math.hypot(errors[0], ratio * errors[1]) / control.mean
 
 
 def listed(found: tuple[float, ...] | None) -> list[float] | None:

@@ -11,6 +11,7 @@ from tests.serve.conftest import ROOT
 
 SCRIPT = """
 import sys, ray
+from deployments.replica import resolve
 ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir=sys.argv[1])
 
 @ray.remote

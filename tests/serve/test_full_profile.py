@@ -16,6 +16,9 @@ from tests.checkpoints import save_classifier, save_model
 from tests.serve.conftest import KEY, ROOT, Cluster, start, wait_until_ready
 
 PATH = "/analyze-query"
+# What the tiny model learned to write, as somebody types it.
+LESSON = "good coffee every week, it comes to your door"
+KEYWORDS = "coffee, week, door"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,9 @@ def full(short_folder: Path) -> Iterator[Cluster]:
     folder.mkdir()
     tree = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     tree["applications"][0]["args"] |= {
-        "language_model": save_model(folder / "gpt2", chat=False, steps=60),
+        "language_model": save_model(
+            folder / "gpt2", chat=False, steps=60, prompt=f"Topic: {LESSON}\nKeywords: {KEYWORDS}\nTweet in English:"
+        ),
         "sentiment_transformer": save_classifier(folder / "roberta"),
     }
     config = folder / "serve_config.yaml"
@@ -37,7 +42,7 @@ def full(short_folder: Path) -> Iterator[Cluster]:
 
 def test_the_language_model_writes_and_the_transformer_reads(full: Cluster):
     with full.client() as client:
-        answer = client.post(PATH, json={"query": "coffee subscription", "engine": "lm"}).json()
+        answer = client.post(PATH, json={"query": LESSON, "engine": "lm"}).json()
     assert answer["degraded"] == []
     assert answer["persisted"] is True
     assert {candidate["source"] for candidate in answer["templates"]} == {"lm"}
@@ -89,6 +94,8 @@ async def test_requests_for_templates_do_not_wait_for_the_language_model(full: C
 def test_a_killed_generator_takes_both_of_its_stages_and_no_request(full: Cluster):
     full.kill("ServeReplica:murmuration:generator")
     with full.client() as client:
-        answer = client.post(PATH, json={"query": f"coffee {uuid.uuid4().hex}", "latency_budget_ms": 1500}).json()
+        answer = client.post(
+            PATH, json={"query": f"coffee {uuid.uuid4().hex}", "engine": "auto", "latency_budget_ms": 1500}
+        ).json()
     assert set(answer["degraded"]) <= {"generator", "generator.lm"}
     assert answer["viral_score"] is not None

@@ -24,12 +24,13 @@ LONG = "Our new running shoes are here. " * 4 + "They cost $80 at https://exampl
         ("/generate", {"query": "shoes", "tone": "loud"}, "tone"),
         ("/generate", {"query": "shoes", "seed": -1}, "seed"),
         ("/generate", {"query": "shoes", "n_templates": 3}, "n_templates"),
-        ("/generate", {"query": "shoes", "engine": "lm"}, "engine"),
+        ("/generate", {"query": "shoes", "format": "essay"}, "format"),
         ("/optimize", {}, "draft"),
         ("/optimize", {"draft": ""}, "draft"),
         ("/optimize", {"draft": "shoes", "target_length": 3}, "target_length"),
         ("/optimize", {"draft": "shoes", "target_length": 281}, "target_length"),
         ("/optimize", {"draft": "shoes", "objectives": "sales"}, "objectives"),
+        ("/optimize", {"draft": "shoes", "format": "essay"}, "format"),
     ],
 )
 def test_what_cannot_be_read_is_named(cluster: Cluster, path: str, body: dict, field: str) -> None:
@@ -39,54 +40,88 @@ def test_what_cannot_be_read_is_named(cluster: Cluster, path: str, body: dict, f
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def test_a_language_model_that_is_not_configured_is_no_degradation_but_says_what_to_set(cluster: Cluster) -> None:
-    with cluster.client() as client:
-        problem = client.post("/generate", json={"query": "shoes", "engine": "lm"}).json()
-    assert "args.language_model" in problem["detail"]
-    assert "serve_config.yaml" in problem["detail"]
-
-
 @pytest.mark.parametrize(
-    ("query", "language"),
+    "query",
     [
-        ("our new eco-friendly running shoes", "en"),
-        ("We open a bakery on Main Street on Saturday, 20% off: https://example.com/bread", "en"),
-        ("nuestra nueva panadería en el centro", "es"),
+        "our new eco friendly running shoes are here, they weigh 190 grams",
+        "we open a bakery on Main Street on saturday, 20% off: https://example.com/bread",
+        "abrimos nuestra panadería en el centro el lunes. pan recien hecho desde las 7",
     ],
 )
-def test_candidates_can_be_posted_as_they_are(cluster: Cluster, query: str, language: str) -> None:
+def test_candidates_can_be_posted_as_they_are(cluster: Cluster, query: str) -> None:
     with cluster.client() as client:
         body = client.post("/generate", json={"query": query, "n": 4, "objectives": ["engagement"]}).json()
     assert body["degraded"] == []
-    assert len(body["candidates"]) == 4 or body["notes"]
+    assert body["best"] == "candidate"
     texts = [candidate["text"] for candidate in body["candidates"]]
     assert len(set(texts)) == len(texts) > 0
+    assert "edit" in {candidate["source"] for candidate in body["candidates"]}
     for candidate in body["candidates"]:
         assert weighted_length(candidate["text"]) == candidate["weighted_length"] <= 280
         assert not invents(query, candidate["text"])
-        assert candidate["source"] == "template"
-        assert (candidate["fluency"] is None) == (language == "es")
-    scores = [candidate["viral_score"] for candidate in body["candidates"]]
-    assert scores == sorted(scores, reverse=True)
+        assert 0 <= candidate["p_postable"] <= 1
+        assert candidate["delta"] is not None
+
+
+def test_the_writer_writes_beside_the_polish_and_alone_where_it_is_asked(cluster: Cluster) -> None:
+    query = "we open a second bakery on Mill Lane this thursday, doors at 7am, the first 50 people get a free bun"
+    with cluster.client() as client:
+        both = client.post("/generate", json={"query": query, "n": 8}).json()
+        alone = client.post("/generate", json={"query": query, "n": 8, "engine": "lm"}).json()
+        without = client.post("/analyze-query", json={"query": query, "n_templates": 8}).json()
+    assert "edit" in {candidate["source"] for candidate in both["candidates"]}
+    assert {candidate["source"] for candidate in alone["candidates"]} == {"lm"}
+    assert "lm" not in {candidate["source"] for candidate in without["templates"]}
+    assert both["degraded"] == alone["degraded"] == without["degraded"] == []
+
+
+def test_who_has_no_time_for_the_writer_gets_the_polish_in_time(cluster: Cluster) -> None:
+    query = "we r opening on monday, doors at 7"
+    with cluster.client() as client:
+        body = client.post("/generate", json={"query": query, "latency_budget_ms": 300}).json()
+    assert body["candidates"][0]["source"] in {"edit", "template"}
+    assert set(body["degraded"]) <= {"generator.lm"}
+
+
+def test_a_text_that_harms_gets_nothing_but_a_finding(cluster: Cluster) -> None:
+    fraud = "Send 0.1 BTC to this wallet and receive 0.2 BTC back within an hour, guaranteed."
+    with cluster.client() as client:
+        body = client.post("/generate", json={"query": fraud}).json()
+        improved = client.post("/optimize", json={"draft": fraud}).json()
+    assert (body["candidates"], body["best"]) == ([], None)
+    assert body["findings"][0]["rule"] == improved["findings"][0]["rule"] == "fraud"
+    assert improved["text"] == fraud
+
+
+@pytest.mark.parametrize("path", ["/generate", "/optimize"])
+def test_a_long_text_becomes_a_thread_where_that_is_asked(cluster: Cluster, path: str) -> None:
+    long = " ".join(f"Lesson number {number}: we asked our neighbors before we planned." for number in range(1, 13))
+    asked = {"query": long} if path == "/generate" else {"draft": long}
+    with cluster.client() as client:
+        body = client.post(path, json=asked | {"format": "thread"}).json()
+    parts = (body["candidates"][0] if path == "/generate" else body)["parts"]
+    assert len(parts) > 1
+    assert all(weighted_length(part) <= 280 and f"{place}/{len(parts)}" in part for place, part in enumerate(parts, 1))
 
 
 def test_the_same_seed_gives_the_same_candidates_and_another_others(cluster: Cluster) -> None:
     with cluster.client() as client:
+        query = "our new running shoes are here. they weigh 190 grams and cost 80 euros"
         first, again, other = (
-            client.post("/generate", json={"query": "our new running shoes", "n": 5, "seed": seed}).json()
+            client.post("/generate", json={"query": query, "n": 8, "seed": seed, "engine": "lm"}).json()
             for seed in (1, 1, 2)
         )
     assert first["candidates"] == again["candidates"]
     assert first["candidates"] != other["candidates"]
 
 
-def test_an_optimized_draft_gains_with_every_step_and_keeps_its_facts(cluster: Cluster) -> None:
+def test_an_optimized_draft_loses_with_no_step_and_keeps_its_facts(cluster: Cluster) -> None:
     with cluster.client() as client:
         body = client.post("/optimize", json={"draft": DRAFT, "objectives": ["engagement"]}).json()
         (own,) = client.post("/predict", json={"drafts": [{"text": body["text"]}]}).json()["results"]
     assert body["degraded"] == []
     assert body["steps"]
-    assert all(step["delta"] > 0 for step in body["steps"])
+    assert all(step["delta"] >= 0 for step in body["steps"])
     assert body["viral_score"] == pytest.approx(own["viral_score"])
     assert body["viral_score"] - body["original_score"] == pytest.approx(sum(step["delta"] for step in body["steps"]))
     assert keeps_facts(DRAFT, body["text"])
@@ -107,24 +142,31 @@ def test_hostile_texts_come_back_as_data(cluster: Cluster) -> None:
     hostile = [row["text"] for row in strings if row["where"] in {"query", "draft"} and "refused" not in row][:20]
     with cluster.client() as client:
         for text in hostile:
-            for path, body in (("/generate", {"query": text, "n": 3}), ("/optimize", {"draft": text})):
+            for path, body in (
+                ("/generate", {"query": text, "n": 3, "engine": "templates"}),
+                ("/optimize", {"draft": text}),
+            ):
                 response = client.post(path, json=body)
                 if response.status_code == 422:
                     continue
                 assert response.status_code == 200, (path, text, response.text)
                 answer = response.json()
-                written = [candidate["text"] for candidate in answer.get("candidates", [])] or [
-                    answer.get("text", text)
-                ]
+                written = [one["text"] for one in answer.get("candidates", [])] or [answer.get("text", text)]
                 assert all(not invents(text, one) for one in written), (path, text, written)
 
 
 def test_an_own_template_writes_until_it_is_archived(cluster: Cluster) -> None:
     template = {
         "name": "only_mine", "type": "question", "language": "en", "objective": "community", "tone": "witty",
-        "intent": "greeting", "content": "{Headline}: a sentence that only this library has, {one|two} ways.",
+        "intent": "greeting", "content": "{text} A sentence that only this library has, {one|two} ways.",
     }  # fmt: skip
-    brief = {"query": "our new running shoes", "n": 20, "objectives": ["community"], "tone": "witty"}
+    brief = {
+        "query": "Our new running shoes are here.",
+        "n": 20,
+        "engine": "templates",
+        "objectives": ["community"],
+        "tone": "witty",
+    }
     with cluster.client() as client:
         created = client.post("/templates", json=template)
         assert created.status_code == 201, created.text

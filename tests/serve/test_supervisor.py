@@ -144,6 +144,6 @@ def test_a_cluster_that_is_killed_while_it_starts_leaves_no_process_behind(short
     supervisor = start(folder, optimized=True)
     wait_until(lambda: bool(supervisor.processes("DashboardAgent")), START_S, "Ray starts its agents")
     processes = family(supervisor)
-    supervisor.kill(r"-m deployments\.cluster")
+    supervisor.kill(r"-m supervisor\.cluster")
     supervisor.process.wait(STOP_S)
     assert_gone(processes)

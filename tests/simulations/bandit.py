@@ -6,8 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from pipelines.experiments.arms import Arm
-from pipelines.experiments.bandit import WARM_UP_UNITS, allocation
-from pipelines.experiments.bayes import chance_to_beat
+from pipelines.experiments.bayes import WARM_UP_UNITS, allocation, chance_to_beat
 from pipelines.experiments.sequential import adaptive_p
 from pipelines.experiments.significance import holm
 from tests.simulations.figures import Figure, mean

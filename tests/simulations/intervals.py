@@ -9,10 +9,9 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from pipelines.experiments.arms import Arm
-from pipelines.experiments.dispersion import design_effect, dispersion_of_days, effective, intraclass_correlation
-from pipelines.experiments.intervals import log_relative, newcombe, wilson
-from pipelines.experiments.shrinkage import UPWORTHY_PRIOR_SD, shrunk_relative_lift
+from pipelines.experiments.arms import Arm, log_relative, newcombe, wilson
+from pipelines.experiments.bayes import UPWORTHY_PRIOR_SD, shrunk_relative_lift
+from pipelines.experiments.dispersion import dispersion_of_days, effective, intraclass_correlation
 from tests.simulations.figures import Figure, agree, mean
 from tests.simulations.looks import scores
 
@@ -80,7 +79,8 @@ def guarded_clusters(rng: np.random.Generator, scale: float) -> list[Figure]:
             [Arm(*cell) for cell in zip(*row, strict=True)] for row in zip(sizes.tolist(), totals.tolist(), strict=True)
         ]
         arms = [Arm(int(n), int(total)) for n, total in zip(sizes.sum(1), totals.sum(1), strict=True)]
-        guard = design_effect(intraclass_correlation(groups) or 0.0, sizes.ravel().tolist())
+        # Donner & Klar 2000, eq 6.3, with the mean size of a unit's own cluster (Kish 1965).
+        guard = max(1.0, 1 + ((sizes**2).sum() / sizes.sum() - 1) * (intraclass_correlation(groups) or 0.0))
         held[run] = [_holds_0(arms), _holds_0([effective(arm, guard) for arm in arms])]
     return [
         mean("units in clusters: Newcombe", held[:, 0]),

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from pipelines.experiments.analysis import Split, analyze
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.decision import decide
-from pipelines.experiments.dispersion import UPWORTHY_DESIGN_EFFECT, effective
+from pipelines.experiments.dispersion import effective
 from pipelines.experiments.records import Plan
 from pipelines.experiments.sequential import always_valid_score_test
 from pipelines.experiments.significance import holm, needs_exact, pooled_z, score_test
@@ -38,6 +38,8 @@ FIRST_DOUBTED, LAST_DOUBTED = 201_325, 201_402
 CLEAR = 5.0  # in per cent, the archive's column
 ALPHA = 0.05
 LOOKS = 20
+# The standard deviation of z between identical packages, squared; of independent units it is 1.
+UPWORTHY_DESIGN_EFFECT = 1.36**2
 PLANS = {
     "at any look": Plan(),
     "at any look, Upworthy's design effect": Plan(design_effect=UPWORTHY_DESIGN_EFFECT),

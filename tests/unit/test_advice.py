@@ -43,26 +43,59 @@ QUERIES = [
     "Why we publish our salaries",
     "Solar panels without an upfront cost",
 ]
-CHANGES = {
-    "objectives": [{"objectives": (objective,)} for objective in get_args(Objective)],
-    "industry": [
-        {"industry": name} for name in ("sportswear", "banking", "software", "museums", "e-commerce", "other")
-    ],
-    "audience": [{"audience": name} for name in ("developers", "students", "founders", "parents", "runners", "people")],
-}
+EVERY = get_args(Objective)
 
 
 def actions(query: Query, language: Language = "en", analysis: Analysis | None = None) -> list[str]:
     return [tip.action for tip in advice(query, analysis, language)]
 
 
-@pytest.mark.parametrize("field", ["objectives", "industry", "audience"])
-def test_another_goal_field_or_reader_changes_the_advice(field: str) -> None:
+def test_another_goal_changes_the_advice() -> None:
     changed = 0
     for index, text in enumerate(QUERIES):
-        before, after = CHANGES[field][index % 6], CHANGES[field][(index + 1) % 6]
-        changed += actions(Query(query=text, **before)) != actions(Query(query=text, **after))
-    assert changed >= 0.8 * len(QUERIES)
+        before, after = EVERY[index % 6], EVERY[(index + 1) % 6]
+        changed += actions(Query(query=text, objectives=(before,))) != actions(Query(query=text, objectives=(after,)))
+    assert changed >= 0.7 * len(QUERIES)
+
+
+def test_the_field_and_the_readers_add_what_the_text_lacks() -> None:
+    text = "Our new app is out"
+    plain = actions(Query(query=text))
+    assert set(actions(Query(query=text, industry="software"))) - set(plain)
+    assert set(actions(Query(query=text, audience="developers"))) - set(plain)
+    assert actions(Query(query=text, industry="other", audience="people")) == plain
+    assert not set(actions(Query(query="It starts in 2 seconds", industry="software"))) - set(plain)
+
+
+SOBER = [
+    "Maria Lopez, our founder, passed away on Sunday.",
+    "A fire broke out in our warehouse last night. Nobody was hurt.",
+    "Our CEO resigned today.",
+    "The road is closed from Monday.",
+]
+
+
+@pytest.mark.parametrize("text", SOBER)
+def test_nothing_that_sells_is_advised_for_sober_news(text: str) -> None:
+    query = Query(query=text, industry="fashion", audience="founders", objectives=EVERY)
+    assert [tip.action for tip in advice(query, None, "en", sober=True)] == []
+    hard = Analysis(language="en", weighted_length=9, valid=True, readability=Readability("flesch", 20.0))
+    assert [tip.action for tip in advice(query, hard, "en", sober=True)] == [load_advice()["hard_to_read"]["en"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "objective", "tip"),
+    [
+        ("Tea or coffee?", "engagement", "Ask one question"),
+        ("I think tea should be free", "engagement", "Say what you think"),
+        ("Thanks to all", "community", "Say thanks"),
+        ("Only 9 € until Friday https://example.com", "sales", "Link to"),
+        ("Get a free guide", "signups", "Say what one gets"),
+        ("We are open", "awareness", "Cut it to"),
+    ],
+)
+def test_what_the_text_does_is_not_advised(text: str, objective: Objective, tip: str) -> None:
+    assert not [action for action in actions(Query(query=text, objectives=(objective,))) if action.startswith(tip)]
 
 
 def test_advice_is_given_in_the_language_of_the_text() -> None:
@@ -73,9 +106,10 @@ def test_advice_is_given_in_the_language_of_the_text() -> None:
 def test_what_is_there_already_is_not_asked_for() -> None:
     link = Entity("https://example.com", "URL", 0, 19)
     analysis = Analysis(language="en", weighted_length=23, valid=True, entities=(link,))
-    query = Query(query="https://example.com", objectives=("clicks",))
-    assert "Add the link; without one nobody can click." in actions(query)
-    assert "Add the link; without one nobody can click." not in actions(query, analysis=analysis)
+    tip = "Add the link; without one nobody can click."
+    assert tip in actions(Query(query="Our shop", objectives=("clicks",)))
+    assert tip not in actions(Query(query="https://example.com", objectives=("clicks",)))
+    assert tip not in actions(Query(query="Our shop", objectives=("clicks",)), analysis=analysis)
 
 
 def test_hard_reading_is_said_except_to_experts() -> None:
@@ -86,7 +120,7 @@ def test_hard_reading_is_said_except_to_experts() -> None:
 
 
 def test_there_is_never_too_much_advice_and_none_of_it_twice() -> None:
-    found = actions(Query(query="x", industry="a", audience="b", objectives=get_args(Objective)))
+    found = actions(Query(query="x", industry="software", audience="founders", objectives=get_args(Objective)))
     assert len(found) == len(set(found)) == MAX_ADVICE
 
 
@@ -101,8 +135,10 @@ def test_every_objective_has_advice_in_both_languages() -> None:
 
 @pytest.mark.parametrize("given", ["", "((", "$^|", "a" * 120, "\U0001f600", "artificial intelligence", "\u00c9lite"])
 def test_any_industry_or_audience_is_taken(given: str) -> None:
-    assert actions(Query(query="x", industry=given, audience=given))
+    assert actions(Query(query="x", industry=given, audience=given)) is not None
 
 
 def test_an_edit_is_named_in_the_language_of_the_text() -> None:
     assert [tip.action for tip in edits("Hola #a #b", "es")] == ["Deja solo la primera etiqueta."]
+    assert [tip.text for tip in edits("ya estan aqui los zapatos", "es")] == ["Ya están aquí los zapatos."]
+    assert [tip.action for tip in edits("Hallo #a #b", None)] == ["Keep only the first hashtag."]

@@ -1,80 +1,144 @@
 """Candidates and better drafts on handwritten models: who pays for what, what is missing, and what is said of it."""
 
-import re
 from dataclasses import replace
 
 import pytest
 
-from pipelines.generator import candidates
-from pipelines.generator.candidates import SPARE, Engines
-from pipelines.generator.templates import realise
+from pipelines.generator.candidates import Engines
 from pipelines.optimize import analyze, answer, generate, optimize
 from pipelines.policy import Policy
-from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import (
     Affect,
     Brief,
+    Drafts,
     DraftToOptimize,
-    Emotion,
-    Language,
     Proposal,
     Query,
-    Tone,
+    Sensitivity,
+    SensitivityLabel,
 )
-from tests.fake_models import AFFECT, WORDS, FakeModels
+from tests.fake_models import AFFECT, FakeModels
 
-CRITIC = Engines(fluency_floor=-5.0)
+WRITER = Engines(language_model=True)
 
 
-async def test_a_candidate_that_reads_worse_than_people_write_is_dropped() -> None:
-    models = FakeModels()
-    result = await generate(Query(query="Shoes", n_templates=3), models, CRITIC)
+def read_as(label: SensitivityLabel) -> Affect:
+    return replace(AFFECT, sensitivity=Sensitivity(label, {label: 0.9}))
+
+
+class Reading(FakeModels):
+    """Reads every text as one of a kind."""
+
+    def __init__(self, label: SensitivityLabel, *down: str, language: str = "en") -> None:
+        super().__init__(*down, language=language)
+        self.label = label
+
+    async def read(self, text: str, language: str | None) -> Affect:
+        await super().read(text, language)
+        return read_as(self.label)
+
+
+@pytest.mark.parametrize("label", ["hate", "threat", "fraud"])
+async def test_nothing_is_written_for_a_text_that_harms_and_a_finding_says_why(label: SensitivityLabel) -> None:
+    models = Reading(label)
+    written = await generate(Query(query="Send 1 coin, get 2.", engine="auto"), models, WRITER)
+    answered = await answer(Query(query="Send 1 coin, get 2.", engine="auto"), models, WRITER)
+    improved = await optimize(DraftToOptimize(draft="Send 1 coin, get 2!!!"), models, WRITER)
+    assert (written.candidates, written.best, written.findings[0].rule) == ((), None, label)
+    assert (answered.templates, answered.recommendations) == ((), ())
+    assert answered.analysis is not None
+    assert label in {finding.rule for finding in answered.analysis.findings or ()}
+    assert (improved.text, improved.steps, improved.findings[0].rule) == ("Send 1 coin, get 2!!!", (), label)
+    assert models.asked_to_write == []
+
+
+async def test_of_sober_news_only_what_has_no_word_of_its_own_is_kept() -> None:
+    class Sober(Reading):
+        async def write(self, brief: Brief) -> Drafts:
+            await super().write(brief)
+            texts = (
+                ("Our shop closed today.", "edit"),
+                ("Closed today: our shop.", "template"),
+                ("Our shop closed today. Come by!", "template"),
+            )
+            return Drafts(tuple(Proposal(text, len(text), source, None, 0.5) for text, source in texts), True, 0.5)  # type: ignore[arg-type]
+
+    models = Sober("sober")
+    result = await generate(Query(query="our shop closed today", engine="auto"), models, WRITER)
     assert result.candidates is not None
-    assert len(models.judged) == 3 + SPARE
-    assert {candidate.fluency for candidate in result.candidates} == {-3.0}
-    assert not any(candidate.text.startswith(WORDS[0] + " ") for candidate in result.candidates)
+    assert {one.text for one in result.candidates} == {"Our shop closed today.", "Closed today: our shop."}
+    assert [brief.sober for brief in models.asked_to_write] == [True]
+    assert "own words" in result.notes[0]
 
 
-@pytest.mark.parametrize(
-    ("query", "engines"),
-    [
-        (Query(query="Shoes", engine="templates"), CRITIC),
-        (Query(query="Zapatos", language="es"), CRITIC),
-        (Query(query="Shoes"), Engines()),
-    ],
-)
-async def test_who_asks_for_templates_or_another_language_does_not_pay_for_the_critic(
-    query: Query, engines: Engines
-) -> None:
+@pytest.mark.parametrize("language", ["de", "tr", "ca", "ar"])
+async def test_nothing_is_written_or_added_in_a_language_that_nobody_here_writes(language: str) -> None:
+    models = FakeModels(language=language)
+    written = await generate(Query(query="Ab Montag gibt es frisches Brot.", engine="auto"), models, WRITER)
+    improved = await optimize(
+        DraftToOptimize(draft="Ab Montag gibt es frisches Brot.", objectives=("engagement",)), models, WRITER
+    )
+    answered = await answer(Query(query="Ab Montag gibt es frisches Brot."), models, WRITER)
+    assert (written.candidates, written.best) == ((), None)
+    assert f"`{language}`" in written.notes[0]
+    assert improved.text == "Ab Montag gibt es frisches Brot."
+    assert answered.recommendations == ()
+    assert models.briefs == models.asked_to_write == []
+
+
+async def test_a_text_that_nothing_beats_is_said_to_be_the_best_and_the_others_are_listed() -> None:
+    class Plain(FakeModels):
+        async def write(self, brief: Brief) -> Drafts:
+            return Drafts((Proposal("Doors at 7.", 11, "template", None, 0.3),), True, 0.9)
+
+    result = await generate(Query(query="Doors open at 7 this evening."), Plain(), Engines())
+    assert result.best == "yours"
+    assert result.candidates is not None
+    assert result.candidates[0].delta is not None
+    assert result.candidates[0].delta < 0
+
+
+@pytest.mark.parametrize(("n", "best"), [(1, "candidate"), (0, None)])
+async def test_a_note_is_never_the_best_itself(n: int, best: str | None) -> None:
+    class Note(FakeModels):
+        async def write(self, brief: Brief) -> Drafts:
+            return Drafts((Proposal("Doors at 7.", 11, "template", None, 0.3),)[:n], False, 0.9)
+
+    assert (await generate(Query(query="doors, 7, friday"), Note(), Engines())).best == best
+
+
+async def test_who_asks_for_no_writer_does_not_pay_for_one() -> None:
     models = FakeModels()
-    result = await generate(query, models, engines)
-    assert models.judged == []
+    result = await generate(Query(query="Shoes", engine="templates"), models, WRITER)
+    assert models.asked_to_write == []
     assert result.candidates
     assert result.degraded == ()
 
 
-async def test_a_critic_that_is_late_leaves_the_candidates_and_is_named() -> None:
-    result = await generate(Query(query="Shoes"), FakeModels("generator.fluency"), CRITIC)
-    assert result.degraded == ("generator.lm",)
-    assert result.candidates
-    assert {candidate.fluency for candidate in result.candidates} == {None}
+async def test_without_a_writer_nothing_is_missing_and_a_late_one_is_named() -> None:
+    without = await generate(Query(query="Shoes", engine="auto"), FakeModels(), Engines())
+    late = await generate(Query(query="Shoes", engine="auto"), FakeModels("generator.lm"), WRITER)
+    assert without.degraded == ()
+    assert late.degraded == ("generator.lm",)
+    assert without.candidates
+    assert late.candidates
 
 
-async def test_fewer_candidates_than_were_asked_for_is_said_in_the_language_of_the_query() -> None:
+async def test_that_there_is_nothing_is_said_in_the_language_of_the_query_with_what_would_help() -> None:
     class Short(FakeModels):
-        async def write(self, brief: Brief) -> list[Proposal]:
-            return (await super().write(brief))[:2]
+        async def write(self, brief: Brief) -> Drafts:
+            return replace(await super().write(brief), proposals=())
 
     english = await generate(Query(query="Shoes", n_templates=4), Short(), Engines())
     spanish = await answer(Query(query="Zapatos", n_templates=4), Short(language="es"), Engines())
-    enough = await generate(Query(query="Shoes", n_templates=2), Short(), Engines())
-    assert english.notes[0].startswith("2 of 4 candidates")
-    assert spanish.notes[0].startswith("2 de 4 candidatos")
+    enough = await generate(Query(query="Shoes", n_templates=2), FakeModels(), Engines())
+    assert english.notes[0].startswith("0 of 4 candidates: give a sentence")
+    assert spanish.notes[0].startswith("0 de 4 candidatos: da una frase")
     assert enough.notes == ()
 
 
 async def test_both_engines_write_where_that_was_left_open() -> None:
-    result = await generate(Query(query="Shoes", n_templates=8), FakeModels(), Engines(language_model=True))
+    result = await generate(Query(query="Shoes", n_templates=8, engine="auto"), FakeModels(), WRITER)
     assert result.candidates is not None
     assert {candidate.source for candidate in result.candidates} == {"lm", "template"}
 
@@ -106,13 +170,6 @@ async def test_without_scores_a_draft_stays_as_it_is_and_the_predictor_is_named(
     assert result.degraded == ("viral_predictor",)
 
 
-async def test_without_the_critic_a_draft_is_still_optimized_and_the_critic_is_named() -> None:
-    draft = "Our new shoes are here!!! #shoes #run #new"
-    result = await optimize(DraftToOptimize(draft=draft), FakeModels("generator.fluency"), CRITIC)
-    assert result.steps
-    assert result.degraded == ("generator.lm",)
-
-
 async def test_a_shorter_text_that_would_cost_points_is_shown_beside_the_draft() -> None:
     draft = "Our new store opens tomorrow morning. We worked on it for a long time. The chairs are nice and soft."
     result = await optimize(DraftToOptimize(draft=draft, target_length=40), FakeModels(), Engines())
@@ -131,61 +188,13 @@ async def test_a_draft_whose_facts_alone_are_too_long_says_how_long_it_is_and_wh
     assert "drop one yourself" in result.notes[0]
 
 
-@pytest.mark.parametrize(("joy", "polarity", "added"), [(0.9, 0.8, True), (0.5, 0.8, False), (0.9, 0.1, False)])
-async def test_an_emotion_is_added_only_where_the_text_is_plainly_glad(
-    joy: float, polarity: float, added: bool
-) -> None:
-    class Glad(FakeModels):
-        async def read(self, text: str, language: str | None) -> Affect:
-            affect = await super().read(text, language)
-            emotion = Emotion("joy", {"joy": joy})
-            return replace(affect, emotion=emotion, sentiment=replace(affect.sentiment, polarity=polarity))
-
-    result = await optimize(DraftToOptimize(draft="Our new shop is open and we love it."), Glad(), Engines())
-    assert ("add_emotional_trigger" in {step.edit for step in result.steps}) == added
-
-
 async def test_a_note_says_why_there_are_fewer_candidates() -> None:
     foreign = await generate(Query(query="Chaussures", n_templates=3), FakeModels(language="fr"), Engines())
     assert "`fr`" in foreign.notes[0]
 
     class Silent(FakeModels):
-        async def write(self, brief: Brief) -> list[Proposal]:
-            return []
+        async def write(self, brief: Brief) -> Drafts:
+            return Drafts((), True, 0.5)
 
     sale = await generate(Query(query="Buy 1000 followers for $5 here!", n_templates=3), Silent(), Engines())
     assert sale.notes[0].startswith("0 of 3 candidates: engagement_sale.")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Our beloved founder Ann Lee died last night.",
-        "Unfortunately we have to lay off 30 colleagues this week.",
-        "Nuestro fundador murió anoche.",
-        "We are sorry for the outage of yesterday.",
-        "Pedimos disculpas por la caída de ayer.",
-    ],
-)
-@pytest.mark.parametrize("tone", ["witty", "bold", "neutral"])
-def test_bad_news_gets_the_authors_own_words_and_nothing_else(text: str, tone: Tone) -> None:
-    language: Language = "es" if "ó" in text or "Pedimos" in text else "en"
-    query = Query(query=text, language=language, tone=tone, objectives=("engagement",), n_templates=8)
-    [analysis] = QueryAnalyzer().analyze([text], [language])
-    brief = candidates._brief(query, analysis, Engines(), language)
-    assert brief.grave
-    own = set(re.findall(r"\w+", text.casefold()))
-    for proposal in realise(brief):
-        assert set(re.findall(r"\w+", proposal.text.casefold())) <= own | {"re", "we"}, proposal.text
-
-
-@pytest.mark.parametrize(("sadness", "left"), [(0.9, 1), (0.5, 2)])
-def test_of_what_was_read_as_dark_for_certain_only_the_authors_own_words_are_left(sadness: float, left: int) -> None:
-    affect = replace(AFFECT, emotion=Emotion("sadness", {"sadness": sadness, "joy": 1 - sadness}))
-    written = [
-        candidates.Written(Proposal(text, len(text), "template"), ())
-        for text in ("It is over for our shop.", "It is over for our shop. Bring a friend.")
-    ]
-    found = candidates.fitting(Query(query="It is over for our shop."), affect, written)
-    assert found is not None
-    assert len(found) == left

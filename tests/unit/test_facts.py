@@ -28,6 +28,19 @@ from pipelines.text.facts import facts, invents, keeps_facts
         ("Three reasons", "Four reasons"),
         ("Open at 10:30", "Open at 10:45"),
         ("Sale", "Sale 2 for 1"),
+        ("-30% on all summer dresses", "30% on all summer dresses"),
+        ("\u221230 % on all dresses", "30 % on all dresses"),
+        ("Now \u201330%", "Now 30%"),
+        ("30 % off", "30 off"),
+        ("It costs 12 €.", "It costs 12 £."),
+        ("Salary €65-80k", "Salary €65"),
+        ("Salary €65-80k", "Salary €65-80"),
+        ("Del 14 al 19 de julio", "El 14 de julio"),
+        ("Doors at 7 pm", "Doors at 7 am"),
+        ("Join {event} in Bristol", "Join in Bristol"),
+        ("Your ticket: {{ticket.url}}", "Your ticket: {{ticket"),
+        ("Use code {FIRSTNAME}", "Use code {LASTNAME}"),
+        ("Hi %FNAME%", "Hi"),
         ("Sale", "Sale at http://localhost/sale"),
     ],
 )
@@ -45,10 +58,19 @@ def test_a_changed_lost_or_added_fact_is_seen(original: str, edited: str) -> Non
         ("Ask @Ana", "Ask @ana!"),
         ("Once you try it", "When you try it"),
         ("#iPhone15 is here", "It is here"),
+        ("30% off", "30 % off"),
+        ("Doors at 7pm", "Doors at 7 pm"),
+        ("Open 8 -17", "Open 8 -17 daily"),
+        ("Hi {name}, {{link}}", "{{link}}: hi {name}"),
     ],
 )
 def test_other_words_for_the_same_facts_keep_them(original: str, edited: str) -> None:
     assert keeps_facts(original, edited)
+
+
+def test_a_filled_placeholder_is_no_fact_of_the_source() -> None:
+    assert invents("Your ticket: {{ticket.url}}", "Your ticket: {{order.url}}") == {"{{order.url}}"}
+    assert invents("Save 30 %", "Save -30 %") == {"-30%"}
 
 
 def test_what_the_source_does_not_hold_is_invented() -> None:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.editing.edits import EDITS
-from pipelines.editing.improve import MAX_FLUENCY_LOSS, MIN_GAIN, ROUNDS, Improved, improve
+from pipelines.editing.improve import CLEARLY_WORSE, MIN_GAIN, PREFERRED, ROUNDS, Improved, improve
+from pipelines.editing.polish import polish
 from pipelines.records import Draft, Language, Post
 from pipelines.results import OwnRecord, Prediction, Subscores
 from pipelines.text.facts import keeps_facts
@@ -53,16 +54,16 @@ CLOSINGS = ("", " #shoes", " #run #fun", " https://example.com/x", "\n\nexample.
 # Over 280 with facts in it, and sentences that may go.
 LONG = "We sold 500 pairs on Friday. " + "Our whole team had cake with all of the people who came by. " * 5
 EVERYTHING = ("engagement", "clicks", "sales", "signups", "community")
-ask = partial(improve, language="en", objectives=EVERYTHING, emotion="joy", keywords=("shoes", "zapatos", "team"))
+ask = partial(improve, language="en", objectives=EVERYTHING, asks=True, keywords=("shoes", "zapatos", "team"))
 
 
 class Models:
-    """The shipped score with no fluency model, or a score of the test's own with a fluency of its own."""
+    """The shipped score with nobody who judges, or a score of the test's own with a judge of its own."""
 
-    def __init__(self, *, points: dict[str, float] | None = None, fluency: dict[str, float] | None = None) -> None:
-        self.points, self.likely = points, fluency
+    def __init__(self, *, points: dict[str, float] | None = None, judged: dict[str, float] | None = None) -> None:
+        self.points, self.likely = points, judged
         self.predicted: list[int] = []
-        self.judged: list[int] = []
+        self.asked: list[int] = []
 
     async def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         self.predicted.append(len(drafts))
@@ -70,11 +71,11 @@ class Models:
             return PREDICTOR.predict(drafts)
         return [scored(sum(self.points[word] * draft.text.count(word) for word in self.points)) for draft in drafts]
 
-    async def fluency(self, texts: Sequence[str], _language: Language) -> list[float | None]:
-        self.judged.append(len(texts))
+    async def judge(self, _draft: str, texts: Sequence[str], _language: Language | None) -> list[float | None]:
+        self.asked.append(len(texts))
         if self.likely is None:
             return [None] * len(texts)
-        return [-3.0 + sum(self.likely[word] for word in self.likely if word in text) for text in texts]
+        return [0.5 + sum(self.likely[word] for word in self.likely if word in text) for text in texts]
 
 
 def scored(points: float) -> Prediction:
@@ -108,16 +109,19 @@ async def score(text: str) -> float:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(drafts(), st.sampled_from([None, 280, 140, 90, 40, 1]), st.sampled_from([None, "joy", "surprise", "anger"]))
-async def test_whatever_is_asked_a_draft_only_gains(made: tuple[str, Language], target: int | None, emotion) -> None:
+@given(drafts(), st.sampled_from([None, 280, 140, 90, 40, 1]), st.booleans())
+async def test_whatever_is_asked_a_draft_only_gains(
+    made: tuple[str, Language], target: int | None, sober: bool
+) -> None:
     draft, language = made
-    found = await ask(draft, Models(), language=language, target_length=target, emotion=emotion)
-    again = await ask(draft, Models(), language=language, target_length=target, emotion=emotion)
+    found = await ask(draft, Models(), language=language, target_length=target, sober=sober)
+    again = await ask(draft, Models(), language=language, target_length=target, sober=sober)
     assert found == again
     assert found.original_score == await score(draft)
     assert found.viral_score == await score(found.text)
     assert adds_up(found)
-    assert keeps_facts(draft, found.text)
+    polished = polish(draft, language)
+    assert keeps_facts(draft, found.text) or keeps_facts(polished, found.text)
     if is_valid(draft):
         assert found.viral_score >= found.original_score
         assert is_valid(found.text)
@@ -126,9 +130,10 @@ async def test_whatever_is_asked_a_draft_only_gains(made: tuple[str, Language], 
     assert found.target_reached is not None or is_valid(draft)
     before = found.original_score
     for place, step in enumerate(found.steps):
-        assert step.delta > MIN_GAIN or (place == 0 and step.edit == "shorten")
+        assert step.delta > MIN_GAIN or (place == 0 and step.edit == "shorten") or step.edit == "polish"
+        assert step.delta >= -MIN_GAIN or step.edit == "shorten"
         assert is_valid(step.text)
-        assert keeps_facts(draft, step.text)
+        assert keeps_facts(draft, step.text) or keeps_facts(polished, step.text)
         assert before + step.delta == pytest.approx(await score(step.text), abs=1e-9)
         before += step.delta
     assert found.text == (found.steps[-1].text if found.steps else draft)
@@ -144,7 +149,7 @@ async def test_what_was_improved_is_not_made_worse_by_improving_it_again(made: t
     once = await ask(draft, Models(), language=language)
     twice = await ask(once.text, Models(), language=language)
     assert twice.viral_score >= once.viral_score
-    assert keeps_facts(draft, twice.text)
+    assert keeps_facts(once.text, twice.text) or keeps_facts(polish(once.text, language), twice.text)
 
 
 async def test_a_draft_whose_facts_do_not_fit_stays_as_it_is() -> None:
@@ -172,8 +177,8 @@ async def test_a_draft_that_x_would_not_take_is_shortened_whatever_it_costs() ->
     models = Models(points={"cake": 5.0})
     found = await improve(LONG, models, language="en")
     assert weighted_length(LONG) > MAX_WEIGHTED_LENGTH >= weighted_length(found.text)
-    assert [step.edit for step in found.steps] == ["shorten"]
-    assert found.steps[0].delta < 0
+    assert [step.edit for step in found.steps] == ["shorten", "polish"]
+    assert found.steps[0].delta < 0 == found.steps[1].delta
     assert found.target_reached
     assert adds_up(found)
 
@@ -192,24 +197,54 @@ async def test_no_edit_makes_a_draft_longer_than_its_target() -> None:
 
 async def test_what_is_not_permitted_is_not_written() -> None:
     models = Models(points={"?": 5.0, "#": 3.0})
-    free = await ask("Our shoes are here.", models)
-    bound = await ask("Our shoes are here.", models, permitted=lambda text: "?" not in text)
+    free = await ask("Our shoes should be here.", models)
+    bound = await ask("Our shoes should be here.", models, permitted=lambda text: "?" not in text)
     assert "?" in free.text
     assert {step.edit for step in bound.steps} == {"add_hashtag"}
 
 
-async def test_an_edit_that_gains_but_does_not_read_well_is_not_taken() -> None:
+async def test_an_edit_that_gains_but_is_judged_clearly_worse_is_not_taken() -> None:
     points = {"?": 5.0, "#": 3.0}
-    held = await ask("Our shoes are here.", Models(points=points, fluency={"?": -MAX_FLUENCY_LOSS}))
-    lost = await ask("Our shoes are here.", Models(points=points, fluency={"?": -MAX_FLUENCY_LOSS - 0.01}))
+    held = await ask("Our shoes should be here.", Models(points=points, judged={"?": -CLEARLY_WORSE + 0.01}))
+    lost = await ask("Our shoes should be here.", Models(points=points, judged={"?": -CLEARLY_WORSE - 0.01}))
     assert "?" in held.text
     assert [step.edit for step in lost.steps] == ["add_hashtag"]
 
 
+async def test_an_edit_that_is_judged_better_is_taken_at_no_loss() -> None:
+    draft = "Our shoes should be here."
+    better = await ask(draft, Models(points={}, judged={"?": PREFERRED}))
+    same = await ask(draft, Models(points={}, judged={"?": PREFERRED - 0.01}))
+    dearer = await ask(draft, Models(points={"?": -1.0}, judged={"?": 0.4}))
+    assert [(step.edit, step.delta) for step in better.steps] == [("close_for_objective", 0.0)]
+    assert same.steps == dearer.steps == ()
+
+
+async def test_polish_comes_first_and_costs_nothing() -> None:
+    found = await ask("we dont sell your data, we love our shoes", Models(points={"#": 3.0}))
+    assert [step.edit for step in found.steps] == ["polish", "add_hashtag"]
+    assert found.text.startswith("We don't sell your data, we love our #shoes.")
+    kept = await ask("we dont sell your data", Models(points={"don't": -1.0}))
+    assert kept.steps == ()
+    refused = await ask("we dont sell your data", Models(points={}, judged={"don't": -0.2}))
+    assert refused.steps == ()
+
+
+async def test_a_language_that_nobody_speaks_here_gets_no_word() -> None:
+    draft = "Ab Montag gibt es frisches Brot, wir freuen uns."
+    found = await ask(draft, Models(points={"e": 1.0, "?": 9.0, "#": 9.0}), language=None, keywords=("Brot",))
+    assert (found.text, found.steps) == (draft, ())
+
+
+async def test_sober_news_gets_nothing_added() -> None:
+    found = await ask("Our shoes should be here.", Models(points={"?": 9.0, "#": 9.0}), sober=True)
+    assert found.steps == ()
+
+
 async def test_each_round_asks_each_model_once() -> None:
     models = Models(points={"#": 3.0, "?": 5.0})
-    found = await ask("Our shoes are here.", models)
-    assert len(models.judged) <= len(found.steps) + 1
+    found = await ask("Our shoes should be here.", models)
+    assert len(models.asked) <= len(found.steps) + 1
     assert len(models.predicted) <= len(found.steps) + 2
 
 

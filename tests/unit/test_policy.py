@@ -83,7 +83,9 @@ def test_no_part_of_the_patterns_is_idle() -> None:
 
 
 @pytest.mark.parametrize("objective", get_args(Objective))
-@pytest.mark.parametrize(("language", "topic"), [("en", "wooden lamps"), ("es", "lámparas de madera")])
+@pytest.mark.parametrize(
+    ("language", "topic"), [("en", "Our wooden lamps are here."), ("es", "Ya están aquí nuestras lámparas de madera.")]
+)
 def test_the_product_writes_nothing_that_its_rules_warn_of(
     language: Language, topic: str, objective: Objective
 ) -> None:

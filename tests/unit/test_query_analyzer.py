@@ -89,11 +89,12 @@ def test_a_text_of_4000_characters_is_analyzed(analyzer: QueryAnalyzer, text: st
         ("Neuer Kaffee ab Freitag", "de"),
         ("Nuovo caffè, arriva venerdì", "it"),
         ("新しいコーヒーは金曜日に発売", "ja"),
-        ("hi", "und"),
+        ("hi", "en"),
+        ("Avui obrim una botiga nova a Girona", "ca"),
         ("😀 https://example.com @ana", "und"),
     ],
 )
-def test_the_language_is_told_or_left_undetermined(analyzer: QueryAnalyzer, text: str, language: str) -> None:
+def test_the_language_is_told_or_left_to_the_default_one(analyzer: QueryAnalyzer, text: str, language: str) -> None:
     assert analyze(analyzer, text).language == language
 
 
@@ -101,9 +102,11 @@ def test_a_given_language_overrides_detection(analyzer: QueryAnalyzer) -> None:
     assert analyze(analyzer, "Great coffee for everybody", "es").language == "es"
 
 
-def test_a_higher_threshold_leaves_more_undetermined() -> None:
-    strict = QueryAnalyzer(min_language_confidence=0.999)
-    assert analyze(strict, "best pizza in town").language == "und"
+def test_a_text_without_a_sign_takes_the_default_language_and_the_version_tells_which() -> None:
+    french = QueryAnalyzer(default_language="fr")
+    assert analyze(french, "Messi, Ronaldo, Neymar").language == "fr"
+    assert analyze(french, "best pizza in town").language == "en"
+    assert french.version != QueryAnalyzer().version
 
 
 def test_an_undetermined_text_is_read_as_english(analyzer: QueryAnalyzer) -> None:

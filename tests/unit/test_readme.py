@@ -1,24 +1,89 @@
-"""README.md speaks of what is there."""
+"""README and the pages of docs/ speak of what is there."""
 
 import json
 import re
-from pathlib import Path
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
 
+import httpx
 import pytest
 import yaml
 
+from deployments.http.ingress import create_api
 from deployments.settings import Settings
-from tests.benchmarks import experiments, generation
+from pipelines.records import Draft
+from pipelines.viral_predictor.predictor import ViralPredictor
+from tests.benchmarks import experiments
 from tests.benchmarks.analyze_query import RESULTS, table
-from tests.readme import ROOT, TEXT, commands, posts
+from tests.readme import PAGES, ROOT, answers, commands, posts
+from training import read_blind
 
 MAKEFILE = (ROOT / "Makefile").read_text()
+README, SPEED, EXPERIMENTS, OPERATIONS = (
+    PAGES[page] for page in ("README.md", "docs/speed.md", "docs/experiments.md", "docs/operations.md")
+)
+# Written about before it is there, and no longer written about while it still is.
+COMING, LEAVING = set[str](), set[str]()
 
 
-def test_every_make_target_that_is_mentioned_exists() -> None:
-    mentioned = set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", TEXT)) - {"and"}
-    targets = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, flags=re.MULTILINE))
-    assert {"serve", "test"} <= mentioned <= targets
+@pytest.fixture
+async def document() -> dict[str, Any]:
+    """What the application says of its own calls."""
+    transport = httpx.ASGITransport(create_api(cast("Any", SimpleNamespace())))
+    async with httpx.AsyncClient(transport=transport, base_url="http://murmuration") as client:
+        return (await client.get("/openapi.json")).json()
+
+
+def fields(document: dict[str, Any]) -> set[str]:
+    """The name of every field that a call takes or answers."""
+    schemas = document["components"]["schemas"].values()
+    calls = [call for item in document["paths"].values() for call in item.values()]
+    parameters = {parameter["name"] for call in calls for parameter in call.get("parameters", ())}
+    return parameters | {name for schema in schemas for name in schema.get("properties", ())}
+
+
+def keys(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return {key for item in value for key in keys(item)}
+    return set(value) | keys(list(value.values())) if isinstance(value, dict) else set()
+
+
+def anchors(page: str) -> set[str]:
+    """What GitHub makes of the headings of a page."""
+    prose = re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_front_doors_are_short() -> None:
+    assert len(README.splitlines()) <= 150
+    assert len(PAGES["README.es.md"].splitlines()) <= 60
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
+def test_a_page_says_first_for_whom_it_is_and_the_front_door_leads_to_it(page: str) -> None:
+    assert re.match(r"# .+\n\nFor (those )?who", PAGES[page])
+    assert f"]({page})" in README
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page, text in PAGES.items():
+        for target, _, anchor in (link.partition("#") for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text)):
+            path = ((ROOT / page).parent / target).resolve() if target else ROOT / page
+            assert path.exists(), (page, target)
+            assert not anchor or anchor in anchors(str(path.relative_to(ROOT))), (page, target, anchor)
+
+
+def test_nothing_is_said_twice() -> None:
+    prose = (re.sub(r"```.*?```", "", text, flags=re.DOTALL).replace("\n", " ") for text in PAGES.values())
+    said = Counter(sentence.strip() for text in prose for sentence in re.split(r"[.:;|] ", text))
+    assert [sentence for sentence, times in said.items() if times > 1 and len(sentence) > 60] == []
+
+
+def test_every_make_target_that_is_mentioned_exists_and_every_one_is_mentioned() -> None:
+    mentioned = {target for text in PAGES.values() for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)", text)}
+    assert mentioned - {"and", "y"} == set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, flags=re.MULTILINE))
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
@@ -27,7 +92,7 @@ def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
 
 
 def test_every_path_of_the_tree_exists_and_every_folder_of_modules_is_in_it() -> None:
-    tree = TEXT.split("## The tree")[1].split("```")[1]
+    tree = README.split("## The tree")[1].split("```")[1]
     named = set(re.findall(r"^ *([a-z_0-9]+/|[a-z_]+\.(?:py|yaml))", tree, flags=re.MULTILINE))
     named |= set(re.findall(r"\b([a-z_0-9]+/)(?= |$)", tree, flags=re.MULTILINE))
     packages = ("supervisor", "deployments", "pipelines", "training", "store")
@@ -44,35 +109,63 @@ def test_every_curl_command_that_posts_is_found() -> None:
     assert {path for path, _ in posts()} == asked
 
 
-def test_the_environment_example_names_every_setting() -> None:
+def test_every_call_and_field_is_described(document: dict[str, Any]) -> None:
+    api = PAGES["docs/api.md"] + EXPERIMENTS
+    called = set(re.findall(r"/[a-z-]+(?:/[a-z-]+|/\{\w+\})*", api))
+    called |= {f"/ab-test/{{experiment_id}}{call}" for call in re.findall(r"`(/[a-z]+)`", EXPERIMENTS)}
+    assert set(document["paths"]) <= called
+    in_code = [*re.findall(r"`([^`\n]+)`", api), *map(str, answers("docs/experiments.md"))]
+    described = set(re.findall(r"[A-Za-z_-]+", " ".join(in_code)))
+    assert fields(document) - LEAVING - described == set()
+
+
+def test_answers_that_are_shown_have_fields_that_are_answered(document: dict[str, Any]) -> None:
+    assert keys(answers("README.md")) <= fields(document) | COMING
+    assert all(answer["degraded"] == [] for answer in answers("README.md") if "degraded" in answer)
+
+
+def test_the_prediction_that_is_shown_is_the_one_that_is_made() -> None:
+    (asked,) = (body for path, body in posts() if path == "/predict")
+    (shown,) = (answer["results"][0] for answer in answers("README.md") if "results" in answer)
+    (made,) = ViralPredictor.load(ROOT / "models/viral_predictor").predict([Draft(**asked["drafts"][0])])
+    low, high = made.interval
+    assert shown["interval"] == [round(low, 1), round(high, 1)]
+    assert shown["viral_score"] == round(made.viral_score, 1)
+    assert shown["p_beats_median"] == round(made.p_beats_median, 2)
+
+
+def test_the_environment_example_and_the_operations_page_name_every_setting() -> None:
     names = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
     assert {name.upper() for name in Settings.model_fields} <= names
+    assert names <= set(re.findall(r"`([A-Z_]+)`", OPERATIONS))
 
 
-@pytest.mark.parametrize("phrase", ["8000", "8265"])
-def test_ports_are_those_of_the_configuration(phrase: str) -> None:
-    configured = yaml.safe_load(Path(ROOT / "serve_config.yaml").read_text())["http_options"]["port"]
-    assert phrase in {str(configured), "8265"}
-    assert phrase in TEXT
+def test_ports_are_those_of_the_configuration() -> None:
+    configured = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["http_options"]["port"]
+    called = {port for text in PAGES.values() for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
+    assert called == {str(configured), "8265"}
 
 
 def test_the_figures_are_those_that_the_benchmarks_printed() -> None:
-    assert table(json.loads((RESULTS / "analyze_query.json").read_text())) in TEXT
-    assert generation.table(json.loads((RESULTS / "generation.json").read_text())) in TEXT
-    assert experiments.table(json.loads((RESULTS / "experiments.json").read_text())) in TEXT
-    load = json.loads((RESULTS / "generation_load.json").read_text())
-    assert f"{load['highest_rate']} requests a second" in TEXT
-    assert f"({load['templates_beside_a_busy_language_model']['p99_ratio']} times" in TEXT
+    assert table(json.loads((RESULTS / "analyze_query.json").read_text())) in SPEED
+    assert experiments.table(json.loads((RESULTS / "experiments.json").read_text())) in SPEED
 
 
 def test_the_figures_of_the_simulations_are_those_that_they_wrote() -> None:
     found = json.loads((ROOT / "tests/simulations/upworthy.json").read_text())
+    said = " ".join(EXPERIMENTS.split())
     once, looks = (found["called"][name] for name in ("once, at the end", "at any look"))
-    said = f"On {found['clear_winners']} real headline tests"
-    assert said in TEXT
-    assert f"called {once['right'] / sum(once.values()):.0%}".replace("%", " %") in TEXT
-    assert f"{looks['right'] / sum(looks.values()):.0%} at any look, and none wrongly".replace("%", " %") in TEXT
+    assert f"On {found['clear_winners']} real headline tests" in said
+    assert f"called {once['right'] / sum(once.values()):.0%}".replace("%", " %") in said
+    assert f"{looks['right'] / sum(looks.values()):.0%} at any look, and none wrongly".replace("%", " %") in said
     assert "wrong" not in once | looks
     simulated = json.loads((ROOT / "tests/simulations/results.json").read_text())["False positives at 20 looks"]
     ours, naive = (f"{figure['value']:.0%}".replace("%", " %") for figure in simulated[:2])
-    assert f"a plain z test calls {naive} of tests without any difference, this one {ours}" in TEXT
+    assert f"a plain z test calls {naive} of tests without any difference, this one {ours}" in said
+
+
+def test_the_figures_of_the_readings_are_those_that_their_verdicts_give(capsys: pytest.CaptureFixture[str]) -> None:
+    read_blind.main()
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert printed
+    assert [line for line in printed if line not in (ROOT / "docs/writing.md").read_text(encoding="utf-8")] == []

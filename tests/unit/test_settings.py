@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from deployments.settings import (
+    OWN_WRITER,
     USER_CONFIGS,
     Args,
     ConfigError,
@@ -113,7 +114,7 @@ def test_our_own_configuration_is_whole_and_fits_two_cores() -> None:
     config = read_serve_config(PATH)
     (own,) = config.applications
     assert {deployment.name for deployment in own.deployments} == set(USER_CONFIGS)
-    assert Args.model_validate(own.args).language_model is None
+    assert Args.model_validate(own.args).language_model == OWN_WRITER
     smallest = sum(deployment.ray_actor_options.num_cpus for deployment in own.deployments)
     largest = max(deployment.ray_actor_options.num_cpus for deployment in own.deployments[1:])
     assert smallest + largest <= 2, "one model can be replaced while the others run"

@@ -89,7 +89,7 @@ def test_what_cannot_be_shorter_keeps_its_facts_and_stays_too_long(text: str, ta
         ("en", "We opened 3 shops, which makes all of us proud.", 30, "We opened 3 shops."),
         ("en", "We opened 3 shops today — a great day for us! 🎉", 30, "We opened 3 shops today! 🎉"),
         ("en", "We really love the 3 very good shops.", 30, "We love the 3 good shops."),
-        ("en", f"Read it. Fun for all. {LINK}", 35, f"Fun for all. {LINK}"),
+        ("en", f"Read all of it. Fun for all. {LINK}", 42, f"Read all of it. {LINK}"),
         ("en", "We run a 5k.\n\nFun for all.\n\nJoin us now. #run", 32, "We run a 5k.\n\nFun for all.\n\n#run"),
         ("en", f"Our shop (the big one) is open. Go to {LINK}", 50, f"Our shop is open. Go to {LINK}"),
         ("en", f"Our shop is open. Go to {LINK}", 33, f"Our shop is open. Go to {LINK}"),
@@ -118,3 +118,36 @@ def test_a_shorter_text_keeps_the_facts_and_is_never_longer(text: str, target: i
     shorter = shorten(text, target)
     assert keeps_facts(text, shorter)
     assert weighted_length(shorter) <= max(weighted_length(text), target)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "needed"),
+    [
+        (
+            "en",
+            "Our kettle can overheat. Stop using yours. Ask for a refund. We love you all.",
+            ["Stop using", "Ask for"],
+        ),
+        ("en", "A night hike for all. Registration required. Great fun for the whole team.", ["Registration required"]),
+        ("en", "The course begins soon. It is fun. You must be a member.", ["must be a member"]),
+        ("en", "We paint on Sunday. Bring old clothes. We have a lovely view.", ["Bring old clothes"]),
+        ("en", "Tickets are out. They go fast. Sales end when the last day is over.", ["last day"]),
+        ("en", "Join {event} with us. It is lovely there. Your ticket: {{ticket.url}} is ready.", ["{{ticket.url}}"]),
+        ("en", "New paper: we followed nurses for years. We found that sleep helps. It was fun.", ["sleep helps"]),
+        ("es", "La tetera se calienta. Deja de usarla. Pide el reembolso. Os queremos mucho.", ["Deja de", "Pide"]),
+        ("es", "Taller de cerámica. Es muy bonito. Imprescindible inscribirse.", ["Imprescindible"]),
+    ],
+)
+def test_an_instruction_a_condition_and_the_first_sentence_stay(
+    language: Language, text: str, needed: list[str]
+) -> None:
+    for target in (20, 40, 60):
+        shorter = shorten(text, target, language)
+        assert shorter.startswith(text.split(".", 1)[0])
+        for part in needed:
+            assert part in shorter
+
+
+def test_a_text_in_a_language_that_nobody_speaks_here_is_not_cut() -> None:
+    text = "Wir haben offen. Kommt alle vorbei. Es gibt Kuchen."
+    assert shorten(text, 20, None) == text

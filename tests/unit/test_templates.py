@@ -1,11 +1,10 @@
-"""Frames filled for a brief: fitting, distinct, valid, deterministic, and holding nothing that the brief does not."""
+"""Frames filled with the author's own sentences: fitting, distinct, valid, deterministic, and nothing but the brief."""
 
 from __future__ import annotations
 
 import re
 import time
 from dataclasses import replace
-from itertools import product
 from typing import Any, get_args
 
 import pytest
@@ -13,32 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.generator.frames import count, parse, slot_names, write
-from pipelines.generator.phrases import longest_copied_run
-from pipelines.generator.templates import load_templates, parse_templates, realise
-from pipelines.query_analyzer.analyzer import QueryAnalyzer
-from pipelines.records import Brief, Intent, Language, Objective, Template, Tone
+from pipelines.generator.templates import SLOTS, is_bare, load_templates, parse_templates, realise, slots_of
+from pipelines.records import Brief, Language, Objective, Template, Tone
 from pipelines.text.facts import facts, invents
-from pipelines.text.tweets import Entity, entities, is_valid
+from pipelines.text.tweets import entities, is_valid
 
-LINK = Entity("https://example.com/offer", "URL", 0, 25)
-LINKED = "AI tools for small businesses https://example.com/offer"
-BRIEF = Brief(query="AI tools for small businesses", language="en", keywords=("AI tools", "small businesses"), n=20)
+QUERY = "Our bakery opens on Monday. Doors open at 7. The first 50 people get a free bun. https://example.org/buns"
+BRIEF = Brief(query=QUERY, language="en", keywords=("bakery",), n=20)
 ROW: dict[str, Any] = {
     "name": "one", "type": "question", "language": "en",
-    "objective": "engagement", "tone": "friendly", "intent": "ask", "content": "{Topic}: {yes|no}?",
+    "objective": "engagement", "tone": "friendly", "intent": "ask", "content": "{text} {Read|See} {url}",
 }  # fmt: skip
-QUERIES = (
-    "We launch our new eco-friendly running shoes next week. Pre-orders open on Monday!",
-    "how to choose a mattress",
-    "Get 20% off all candles this weekend with code GLOW20 https://example.com/candles",
-    "We're hiring baristas in Portland",
-    "Our annual charity run is back! Registration closes on Friday.",
-    "iPhone cases",
-    "Is remote work killing company culture?",
-    "I just published my first novel. It took me 6 years.",
-    "Our CEO Jane Doe will speak at WebSummit on Tuesday.",
-    "5 tips for better sleep #health",
-)
 
 
 def template(**change: Any) -> Template:
@@ -52,13 +36,15 @@ def bundled(language: Language = "en") -> list[Template]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"content": "{Topic"}, "not closed"),
-        ({"content": "Topic}"}, "outside of braces"),
+        ({"content": "{text"}, "not closed"),
+        ({"content": "text}"}, "outside of braces"),
         ({"content": "a | b"}, "outside of braces"),
-        ({"content": "{cuando} {topic}"}, "slot 'cuando' is unknown; en has"),
-        ({"content": "{nonsense} for {topic}"}, "slot 'nonsense' is unknown"),
+        ({"content": "{fact} {text}"}, "slot 'fact' is unknown; there are text, first, rest"),
         ({"content": "{a|b}" * 13}, "more than 4096 variants"),
         ({"content": "{" * 30 + "a|b" + "}" * 30}, "nest deeper"),
+        ({"content": "evil.{topic}"}, "makes a link or a handle"),
+        ({"content": "@{topic} {text}"}, "makes a link or a handle"),
+        ({"content": "the same of everything"}, "without a slot"),
         ({"objective": "fame"}, "objective 'fame'"),
         ({"tone": "loud"}, "tone 'loud'"),
         ({"language": "fr"}, "language 'fr'"),
@@ -85,24 +71,39 @@ def test_a_frame_with_endless_variants_is_refused_without_writing_them() -> None
 @pytest.mark.parametrize(
     "brief",
     [
-        Brief(query="😀", language="en", keywords=(), entities=(Entity("😀", "EMOJI", 0, 1),)),
-        Brief(query="https://example.com/offer", language="en", keywords=(), entities=(LINK,)),
+        Brief(query="😀", language="en", keywords=()),
+        Brief(query="https://example.com/offer", language="en", keywords=()),
         Brief(query="x" * 4000, language="en", keywords=("x" * 4000,)),
         replace(BRIEF, n=0),
-        replace(BRIEF, templates=(template(content="{hecho}", language="es"),)),
-        replace(BRIEF, templates=(template(content="{discount} on {topic}"),)),
-        replace(BRIEF, templates=(template(content="{topic} " * 20),)),
+        replace(BRIEF, templates=(template(content="{text}", language="es"),)),
+        replace(BRIEF, templates=(template(content="{price} for {text}"),)),
+        replace(BRIEF, templates=(template(content="{text} " * 20),)),
+        replace(BRIEF, query="Join us on Tuesday.", templates=(template(content="{question}"),)),
+        replace(BRIEF, query="winter tyres", templates=(template(content="{text}"),)),
     ],
 )
 def test_where_the_brief_fills_no_frame_nothing_is_written(brief: Brief) -> None:
     assert realise(brief) == []
 
 
-def test_a_frame_that_repeats_the_query_is_not_used() -> None:
-    query = "AI tools save time and money every day"
-    brief = Brief(query=query, language="en", keywords=("AI tools",))
-    assert realise(replace(brief, templates=(template(content="{topic} save time and money every day"),))) == []
-    assert realise(replace(brief, templates=(template(content="{topic} save money"),)))
+def test_sentences_fill_the_slots_of_sentences() -> None:
+    slots = slots_of(replace(BRIEF, query="Which bun is best? We bake three kinds. https://example.org/buns #buns"))
+    assert slots["question"] == "Which bun is best?"
+    assert slots["statement"] == "We bake three kinds."
+    assert slots["text"] == "Which bun is best? We bake three kinds."
+    assert (slots["url"], slots["hashtag"]) == ("https://example.org/buns", "#buns")
+    assert "items" not in slots
+
+
+def test_a_row_of_facts_becomes_lines_and_its_numbers_stay_whole() -> None:
+    slots = slots_of(replace(BRIEF, query="Record fair, Corn Exchange, 45 tables, 1,200 records, entry £1.50"))
+    assert slots["head"] == "Record fair"
+    assert slots["items"].splitlines() == ["Corn Exchange", "45 tables", "1,200 records", "Entry £1.50"]
+    assert "text" not in slots
+
+
+def test_a_bare_topic_fills_nothing_but_the_topic() -> None:
+    assert slots_of(replace(BRIEF, query="winter tyres")).keys() == {"topic"}
 
 
 def test_alternatives_and_optional_parts_are_counted_and_written() -> None:
@@ -114,27 +115,34 @@ def test_alternatives_and_optional_parts_are_counted_and_written() -> None:
 
 
 def test_an_optional_part_stays_where_its_slots_are_there() -> None:
-    own = (template(content="{Topic}, please!{? {url}}"),)
-    (plain,) = realise(replace(BRIEF, templates=own))
-    (linked,) = realise(replace(BRIEF, templates=own, query=LINKED, entities=(LINK,)))
-    assert plain.text == "AI tools for small businesses, please!"
-    assert linked.text == "AI tools for small businesses, please! https://example.com/offer"
+    own = (template(content="News: {text}{? {url}}"),)
+    (linked,) = realise(replace(BRIEF, query="We open on Monday. https://example.org/a", templates=own))
+    (plain,) = realise(replace(BRIEF, query="We open on Monday.", templates=own))
+    assert linked.text == "News: We open on Monday. https://example.org/a"
+    assert plain.text == "News: We open on Monday."
 
 
 def test_the_accounts_own_library_is_used_instead_of_the_bundled_one() -> None:
-    own = (template(content="{Topic} since 1999: {a|b}"), template(name="es", language="es"))
+    own = (template(content="Since 1999: {first} {a|b}"), template(name="es", language="es", content="{text} ya"))
     assert {proposal.text for proposal in realise(replace(BRIEF, templates=own))} == {
-        "AI tools for small businesses since 1999: a",
-        "AI tools for small businesses since 1999: b",
+        "Since 1999: Our bakery opens on Monday. a",
+        "Since 1999: Our bakery opens on Monday. b",
     }
+
+
+def test_sober_news_gets_no_word_of_a_template() -> None:
+    own = (template(content="Big news: {text}"),)
+    for templates in ((), own):
+        proposals = realise(replace(BRIEF, sober=True, templates=templates))
+        assert all(set(re.findall(r"\w+", one.text)) <= set(re.findall(r"\w+", QUERY)) for one in proposals)
 
 
 def test_the_first_objective_comes_before_the_second_and_both_before_the_tone() -> None:
     frames = (
-        template(name="tone", content="{Topic}: tone", objective="sales", intent="help", tone="bold"),
-        template(name="other", content="{Topic}: other", objective="sales", intent="ask", tone="witty"),
-        template(name="second", content="{Topic}: second", objective="clicks", intent="help", tone="witty"),
-        template(name="first", content="{Topic}: first", objective="signups", intent="help", tone="witty"),
+        template(name="tone", content="{text} tone", objective="sales", tone="bold"),
+        template(name="other", content="{text} other", objective="sales", tone="witty"),
+        template(name="second", content="{text} second", objective="clicks", tone="bold"),
+        template(name="first", content="{text} first", objective="signups", tone="bold"),
     )
     for seed in range(10):
         brief = replace(BRIEF, templates=frames, objectives=("signups", "clicks"), tone="bold", seed=seed, n=4)
@@ -143,46 +151,42 @@ def test_the_first_objective_comes_before_the_second_and_both_before_the_tone() 
 
 def test_among_equals_the_proven_frame_comes_first() -> None:
     frames = tuple(
-        template(name=name, content=f"{{Topic}}: {name}", success_lower_bound=bound)
+        template(name=name, content=f"{name}: {{text}}", success_lower_bound=bound)
         for name, bound in (("new", None), ("good", 0.4), ("poor", 0.1))
     )
     for seed in range(10):
         assert [one.template for one in realise(replace(BRIEF, templates=frames, seed=seed))] == ["good", "poor", "new"]
 
 
-def test_english_has_sixty_frames_that_cover_every_use() -> None:
-    frames = bundled()
-    assert len(frames) >= 60
-    for kind, values in (("objective", get_args(Objective)), ("tone", get_args(Tone)), ("intent", get_args(Intent))):
-        assert all(sum(getattr(one, kind) == value for one in frames) >= 5 for value in values)
-    assert all(count(parse(one.content)) >= 1 for one in frames)
-    assert sum(count(parse(one.content)) > 1 for one in frames) > 0.8 * len(frames)
+def test_each_language_has_twenty_frames_of_which_some_say_nothing_of_their_own() -> None:
+    for language in get_args(Language):
+        frames = bundled(language)
+        assert len(frames) == 20
+        assert 8 <= sum(is_bare(one.content) for one in frames) < 20
+        assert {one.objective for one in frames} == set(get_args(Objective))
+        assert {name for one in frames for name in slot_names(parse(one.content))} <= SLOTS.keys()
 
 
-@pytest.mark.parametrize(
-    "query", ["Perception", "We won best independent cinema.", "which flavor should we bring back?"]
-)
-def test_there_are_enough_tweets_for_every_objective_and_tone(query: str) -> None:
-    brief = Brief(query=query, language="en", keywords=(), n=7)
-    for objective, tone in product(get_args(Objective), get_args(Tone)):
-        assert len(realise(replace(brief, objectives=(objective,), tone=tone))) == 7
-
-
-def test_nobody_who_asked_for_another_tone_gets_a_joke_or_an_order_first() -> None:
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_nobody_who_asked_for_another_tone_gets_a_joke_or_an_order(objective: Objective) -> None:
     tones = {one.name: one.tone for one in bundled()}
-    brief = Brief(query="We won best independent cinema in town.", language="en", keywords=(), tone="formal", n=5)
-    for seed in range(20):
-        names = [one.template or "" for one in realise(replace(brief, seed=seed))]
-        assert {tones[name] for name in names} <= {"formal", "neutral"}
+    brief = replace(BRIEF, tone="formal", objectives=(objective,))
+    assert {tones[one.template or ""] for one in realise(brief)} <= {"formal", "neutral"}
+
+
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_nothing_sells_that_was_not_asked_to(objective: Objective) -> None:
+    objectives = {one.name: one.objective for one in bundled()}
+    found = {objectives[one.template or ""] for one in realise(replace(BRIEF, objectives=(objective,)))}
+    assert found & {"sales", "signups"} <= {objective}
 
 
 def test_a_draft_that_says_it_all_is_not_offered_again() -> None:
-    query = "We won best independent cinema."
-    brief = Brief(query=query, language="en", keywords=(), templates=(template(content="{fact}"),))
+    brief = replace(BRIEF, query="We won best independent cinema.", templates=(template(content="{text}"),))
     assert realise(brief) == []
 
 
-@pytest.mark.parametrize("frame", bundled(), ids=lambda one: one.name)
+@pytest.mark.parametrize("frame", load_templates(), ids=lambda one: one.name)
 def test_a_bundled_frame_states_nothing_and_pleads_for_nothing(frame: Template) -> None:
     text = re.sub(r"\{\w+\}", "it", frame.content)
     assert not facts(re.sub(r"[{}|?]", " ", text))
@@ -193,94 +197,43 @@ def test_a_bundled_frame_states_nothing_and_pleads_for_nothing(frame: Template) 
     for index in range(count(parts)):
         written = write(parts, dict.fromkeys(names, "Word"), index)
         assert written == written.strip()
-        assert not re.search(r"  | [,.;:!?]|[,.;:]{2}|\.\?|[{}|]|!.*!", written.replace("___", ""))
-        assert len(written) < 240
+        assert not re.search(r"  | [,.;:!?]|[,.;:]{2}|\.\?|[{}|]|!", written)
+        assert len(written) < 120
 
 
-@pytest.fixture(scope="module")
-def analyzer() -> QueryAnalyzer:
-    return QueryAnalyzer()
-
-
-def briefs(query: str, analyzer: QueryAnalyzer) -> list[Brief]:
-    (analysis,) = analyzer.analyze([query], ["en"])
-    keywords = tuple(keyword.text for keyword in analysis.keywords or ())
-    plain = Brief(query=query, language="en", keywords=keywords, entities=analysis.entities or (), n=20)
-    return [replace(plain, objectives=(one,), seed=seed) for seed, one in enumerate(get_args(Objective))]
-
-
-def test_what_is_written_is_distinct_valid_and_invents_nothing(analyzer: QueryAnalyzer) -> None:
-    for query in QUERIES:
-        for brief in briefs(query, analyzer):
-            texts = [proposal.text for proposal in realise(brief)]
-            assert len(set(texts)) == len(texts) >= 7
-            for text in texts:
-                assert is_valid(text)
-                assert not invents(query, text)
-                assert longest_copied_run(text, query, brief.entities) <= 6
-                assert not re.search(r"  | [,.;:!?]|[,.;:]{2}|\.\?|[{}|]", text), text
-                assert len(re.findall(r"#\w", text)) <= 1
-
-
-def test_the_first_candidates_come_from_different_frames() -> None:
-    assert len({proposal.template for proposal in realise(replace(BRIEF, n=7))}) == 7
-
-
-def test_a_frame_used_again_says_it_in_other_words() -> None:
-    own = (template(content="{a|b|c} {topic} {d|e|f}"),)
-    texts = [proposal.text for proposal in realise(replace(BRIEF, templates=own, n=9))]
-    assert len(set(texts)) == 9
-    assert texts[0][0] != texts[1][0]
-
-
-def test_one_seed_gives_one_answer_and_another_seed_another() -> None:
+def test_one_seed_gives_one_answer() -> None:
     assert realise(BRIEF) == realise(BRIEF)
-    answers = {tuple(one.text for one in realise(replace(BRIEF, n=5, seed=seed))) for seed in range(10)}
-    assert len(answers) > 8
-
-
-def test_the_message_of_the_query_comes_first(analyzer: QueryAnalyzer) -> None:
-    for brief in briefs(QUERIES[0], analyzer):
-        assert re.search(r"re-orders open on Monday|We launch our new", realise(brief)[0].text)
+    assert len({one.text for one in realise(BRIEF)}) == len(realise(BRIEF))
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize(
-    "keyword", ["{topic}", "{a|b}", "a } b { c", "one\ntwo", "%s {0} {0.__class__}", "a|b", "\\1", "{url}"]
+    "word", ["{topic}", "{a|b}", "a } b { c", "one\ntwo", "%s {0} {0.__class__}", "a|b", "\\1", "{url}"]
 )
-def test_the_authors_braces_pipes_and_line_breaks_are_only_text(keyword: str, language: Language) -> None:
-    brief = Brief(query=f"shoes {keyword} boots", language=language, keywords=(keyword,), n=20)
-    own = replace(brief, templates=(template(content="{Topic} {a|b}", language=language),))
+def test_the_authors_braces_pipes_and_line_breaks_are_only_text(word: str, language: Language) -> None:
+    brief = Brief(query=f"We sell {word} boots.", language=language, keywords=(word,), n=20)
+    own = replace(brief, templates=(template(content="{text} {a|b}", language=language),))
     for proposal in (*realise(brief), *realise(own)):
         assert is_valid(proposal.text)
-        assert "__class__" not in proposal.text.replace(keyword, "")
-
-
-def test_a_run_of_copied_words_is_counted_without_entities_and_case() -> None:
-    assert longest_copied_run("Our shoes are HERE, run!", "now our shoes are here at last") == 4
-    assert longest_copied_run("nothing alike", "our shoes are here") == 0
-    name = Entity("Jane Doe", "PERSON", 4, 12)
-    assert longest_copied_run("Our Jane Doe speaks", "Our Jane Doe speaks", (name,)) == 2
-    assert longest_copied_run("", "", ()) == 0
+        assert "__class__" not in proposal.text.replace(word, "")
 
 
 @given(
     query=st.one_of(
         st.text(min_size=1, max_size=300),
-        st.lists(st.sampled_from(" ".join(QUERIES).split()), min_size=1, max_size=25).map(" ".join),
+        st.lists(st.sampled_from([*QUERY.split(), ",", "2 for £5", "Why?"]), min_size=1, max_size=25).map(" ".join),
     ),
-    keywords=st.lists(st.text(max_size=120), max_size=4),
     objective=st.sampled_from(get_args(Objective)),
     tone=st.sampled_from(get_args(Tone)),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_the_author_writes_every_tweet_is_valid_and_true(
-    query: str, keywords: list[str], objective: Objective, tone: Tone, seed: int
+    query: str, objective: Objective, tone: Tone, seed: int
 ) -> None:
     brief = Brief(
-        query=query, language="en", keywords=tuple(keywords), entities=entities(query), objectives=(objective,),
-        tone=tone, n=8, seed=seed,
+        query=query, language="en", keywords=(), entities=entities(query), objectives=(objective,), tone=tone, n=8,
+        seed=seed,
     )  # fmt: skip
     proposals = realise(brief)
     assert proposals == realise(brief)
@@ -288,5 +241,4 @@ def test_whatever_the_author_writes_every_tweet_is_valid_and_true(
     for proposal in proposals:
         assert is_valid(proposal.text)
         assert not invents(query, proposal.text)
-        assert longest_copied_run(proposal.text, query, brief.entities) <= 6
         assert not re.search(r"[{}|]", proposal.text) or re.search(r"[{}|]", query)

@@ -1,0 +1,209 @@
+"""Whether a text says something already, as against a topic, a row of keywords, a fragment, a request to the tool."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import regex
+
+from pipelines.editing import spelling
+from pipelines.editing.masks import HELD, mask
+from pipelines.records import Language
+from pipelines.text.sentences import sentences
+
+MIN_WORDS = 3
+# So many sentences of a text must say something.
+WHOLE_SHARE = 0.5
+# A row of notes has a comma every so many words.
+ROW_WORDS = 3.2
+WORD = regex.compile(r"[\p{L}\p{M}]+(?:['\u2019]\p{L}+)*")
+PART = regex.compile(r"[,;|/\u00b7\u2022+\n]| - ")
+REQUEST = {
+    "en": regex.compile(
+        r"^(?:please |pls |can you |could you |help me (?:to )?|i (?:need|want) (?:you to |a |some )?)?"
+        r"(?:write|draft|generate|create|compose|make|give me|suggest|come up with|rewrite|rephrase|turn (?:this|"
+        r"it) into|"
+        r"need|i need|i want|tweet about|post about|a (?:tweet|post|thread) (?:about|on|for)|ideas for)\b"
+        r"(?=.{0,60}\b(?:tweets?|posts?|threads?|captions?|ideas?|hashtags?|announcement|slogan|bio|hook|"
+        r"headline)\b)|"
+        r"^(?:tweet|post|thread|caption|announcement|something) (?:about|for|on|to (?:announce|promote))\b",
+        regex.IGNORECASE,
+    ),
+    "es": regex.compile(
+        r"^(?:por favor,? )?(?:escribe|escríbeme|redacta|genera|crea|haz(?:me)?|dame|sugiere|necesito|quiero|"
+        r"ayúdame con|"
+        r"reescribe|convierte)\b(?=.{0,60}\b(?:tuits?|tweets?|post|posts|publicación|publicacion|hilo|ideas|"
+        r"texto|anuncio|"
+        r"eslogan|copy|pie de foto)\b)|^(?:tuit|tweet|post|publicación|hilo|ideas|algo) (?:sobre|para|de)\b",
+        regex.IGNORECASE,
+    ),
+}
+
+
+# A question in any case: an auxiliary and its subject, or a question word, an auxiliary and its subject.
+ASKED = {
+    "en": regex.compile(
+        r"^(?:(?:and|but|so|or|ok|hi|hello|hey) )?(?:"
+        r"(?:does|do|did|can|could|would|will|is|are|has|have|should|was|were|am|isn't|aren't|don't|doesn't|can't) "
+        r"(?:anyone|anybody|someone|somebody|you|we|i|they|it|there|he|she|your|this|that|these|those|any of|"
+        r"either of)\b|"
+        r"(?:what|where|when|why|who|how|which \p{L}+|how (?:much|many|long|often|old|far|big)(?: \p{L}+)?) "
+        r"(?:is|are|do|does|did|can|should|would|will|has|have|was|were|'s) "
+        r"(?:the|your|you|we|i|they|it|this|that|he|she|there|everyone|people|my|our|a|an)\b|"
+        r"(?:what|where|when|why|how|who) (?:does|do|did|should|would|could|can) \p{L}|should (?!you\b|"
+        r"anyone\b)\p{L}+ \p{L}|"
+        r"(?:what|where|who|how)['\u2019]s (?:the|your|a|an)\b|"
+        r"(?:who|what) else \p{L}+|who wants\b|anyone (?:else|know|want|up for|interested|going|got)\b|any "
+        r"(?:ideas|tips)\b)",
+        regex.IGNORECASE,
+    ),
+    "es": regex.compile(r"(?!)"),
+}
+MIN_FUNCTION_SHARE = 0.25
+LONG_ROW = 7
+CONTACT = {
+    "en": regex.compile(
+        r"^(?:\d+ |the |a |an |my |our |some |all )?(?:\p{L}+ ){1,4}?(?:that|who|which|whose|where|nobody|no one|"
+        r"i|we|you|they|he|she)\b",
+        regex.IGNORECASE,
+    ),
+    "es": regex.compile(
+        r"^(?:\d+ |el |la |los |las |un |una )?(?:\p{L}+ ){1,3}?(?:que|donde|quien|nadie)\b", regex.IGNORECASE
+    ),
+}
+SUBJECT = regex.compile(
+    r"(?:^|[,;:.] |\b(?:and|but|so|because|that|if|when) )(?:i|we|you|they|he|she|it) "
+    r"(?:(?:now|just|also|still|even|never|always|only|really|\p{L}+ly) )?(?!(?:and|or|in|on|at|of|the|a|all|"
+    r"both|guys)\b)\p{L}{2,}",
+    regex.IGNORECASE,
+)
+PAST = regex.compile(
+    r"^(?:our|the|my|we|i|this|an?|his|her|their) (?:\p{L}+ ){1,5}?\p{L}{2,}ed (?:with|in|on|at|to|the|an?|our|"
+    r"my|from|it|us|me|them|"
+    r"into|down|up|less|more|for|as|his|her|its|their|today|yesterday)\b",
+    regex.IGNORECASE,
+)
+SPANISH_FINITE = regex.compile(
+    r"\p{L}{2,}(?:ó|aron|ieron|ábamos|íamos|aban?|ará|erá|irá|arán|erán|irán|aré|eré|iré|aremos|eremos|iremos)|"
+    r"(?!café|bebé|chalé|consomé|paté|puré|comité|carné|clisé|bufé)\p{L}{3,}é|"
+    r"(?!(?:ramos|tramos|gramos|extremos|mínimos|últimos|máximos|próximos|ánimos|íntimos|racimos|primos|supremos|"
+    r"reclamos|"
+    r"bálsamos|préstamos|kilogramos|programos|tramos)$)\p{L}{2,}(?:amos|emos|imos)|\p{L}{3,}(?:áis|éis)"
+)
+SUBJECTS = frozenset(
+    {"i", "we", "you", "they", "he", "she", "it", "this", "that", "there", "nobody", "everyone", "everybody"}
+)
+LINKS = {
+    "en": frozenset({"that", "who", "which", "whose", "where", "nobody", "i", "we", "you", "they", "he", "she"}),
+    "es": frozenset({"que", "quien", "donde", "nadie", "quienes"}),
+}
+CONDITIONS = frozenset({"if", "si", "cuando"})
+CUT_OFF = regex.compile(r"\b(?:and|or|but|because|the|y|o|pero|porque|el|la)[.…]*$", regex.IGNORECASE)
+
+
+def is_statement(text: str, language: Language) -> bool:
+    """Whether a text can be posted as it is: whole sentences, a question, a notice, an opinion."""
+    masked = mask(" ".join(text.split()))
+    spoken = regex.sub(HELD, " ", masked.text).strip()
+    if REQUEST[language].search(spoken):
+        return False
+    parts = [
+        sentence for sentence, _ in sentences(masked.text, hasty=True) if WORD.search(regex.sub(HELD, "", sentence))
+    ]
+    whole = [part for part in parts if says_something(part, language)]
+    # A sentence that is whole carries the words beside it: "Burst pipe? Call us." "No excuses."
+    words = len(WORD.findall(spoken))
+    held = sum(len(WORD.findall(part)) for part in whole)
+    return words >= MIN_WORDS and bool(whole) and held >= WHOLE_SHARE * words
+
+
+def says_something(sentence: str, language: Language) -> bool:
+    """Whether a sentence has a verb that carries it: a finite one, an order, a question, the short form of a notice."""
+    bare = regex.sub(r"\s+", " ", regex.sub(HELD, " ", sentence)).strip()
+    words = [word.replace("\u2019", "'").casefold() for word in WORD.findall(bare)]
+    if bare.endswith("?") or ASKED[language].search(bare):
+        return len(words) >= MIN_WORDS
+    if not words or _is_row(bare, words):
+        return False
+    lists = _verbs(language)
+    if words[0] in lists["orders"] or words[0] in lists["polite"]:
+        return len(words) >= MIN_WORDS
+    if _is_telegram(words, language):
+        return False
+    if words[0] in lists["headings"]:
+        # "How we cut our costs" heads something; with a clause after a comma or a colon it says it.
+        return any(says_something(clause, language) for clause in regex.split(r"[,:;]\s+", bare)[1:])
+    return _has_main_verb(bare, words, language) or NOTICE[language].search(bare) is not None
+
+
+def _has_main_verb(bare: str, words: list[str], language: Language) -> bool:
+    finite = {place for place, word in enumerate(words) if _is_finite(word, language)}
+    if CUT_OFF.search(bare) or (words[0] in CONDITIONS and "," not in bare and len(finite) < 2):
+        return False
+    if finite and not _hangs(words, finite, bare, language):
+        return True
+    told = SUBJECT.search(bare) or PAST.search(bare)
+    return language == "en" and told is not None and CONTACT[language].search(bare) is None
+
+
+NOTICE = {
+    "en": regex.compile(
+        r"^(?:thank(?:s| you)|congratulations|happy (?:birthday|new year)|sorry|welcome) \p{L}+|"
+        r"\b(?:cancelled|canceled|postponed|closed|shut|sold out|delayed|back (?:up|open|online)|out now|"
+        r"open)\b(?!-)(?= (?:to|for|on|from|until|till|"
+        r"today|tomorrow|this|next|due|because|by|at|since|as|now|every|daily|all|tonight|again|and|monday|"
+        r"tuesday|wednesday|thursday|friday|"
+        r"saturday|sunday)\b|[.!]|$)(?=.)|"
+        r"^(?:no|new|first|last|finally|back|lost|found|proud|glad|excited|happy|sad) \p{L}+ .*\b(?:today|"
+        r"tomorrow|tonight|yesterday|now|back)\b",
+        regex.IGNORECASE,
+    ),
+    "es": regex.compile(
+        r"^(?:gracias|felicidades|enhorabuena|feliz|perdón|bienvenid[oa]s?) \p{L}+|"
+        r"\b(?:cancelad|aplazad|suspendid|cerrad|agotad|abiert|prohibid)[oa]s?\b(?= (?:a|al|por|el|hasta|hoy|"
+        r"mañana|desde|en|los|las|todo)\b|[.!]|$)|"
+        r"^prohibido \p{L}+",
+        regex.IGNORECASE,
+    ),
+}
+
+
+def _is_row(bare: str, words: list[str]) -> bool:
+    """Whether short notes stand in a row: `tattoo flash day, fri 13 june, 11am til 8pm, 60 to 120 quid`."""
+    parts = [part for part in PART.split(bare) if part.strip()]
+    return len(parts) >= 4 and len(words) / len(parts) < ROW_WORDS
+
+
+def _is_telegram(words: list[str], language: Language) -> bool:
+    """Whether hardly a word only joins others: `lost cat tabby white paw elm grove shy dont chase`."""
+    joining = _verbs(language)["function"]
+    if words[0] in joining or len(words) < LONG_ROW:
+        return False
+    return sum(word in joining for word in words) < MIN_FUNCTION_SHARE * len(words)
+
+
+def _is_finite(word: str, language: Language) -> bool:
+    if word in _verbs(language)["finite"]:
+        return True
+    if language == "en":
+        return False
+    word = spelling.accents().get(word, word)
+    return word in _verbs(language)["finite"] or SPANISH_FINITE.fullmatch(word) is not None
+
+
+def _hangs(words: list[str], finite: set[int], bare: str, language: Language) -> bool:
+    """Whether every verb stands in a clause that hangs on a noun: `compost that smells`, `the day we told him`."""
+    opening = CONTACT[language].search(bare)
+    if opening is None or words[0] in SUBJECTS:
+        return False
+    before = len(WORD.findall(opening[0]))
+    if min(finite) < before - 1:
+        return False
+    hanging = [place for place in finite if LINKS[language] & set(words[max(1, place - 3) : place])]
+    return len(hanging) == len(finite)
+
+
+@lru_cache(maxsize=2)
+def _verbs(language: Language) -> dict[str, frozenset[str]]:
+    lists = spelling.load(language)["verbs"]
+    return {kind: frozenset(words) for kind, words in lists.items()}
