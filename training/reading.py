@@ -2,6 +2,7 @@
 
 python -m training.reading write --briefs FILE... --out FOLDER    list.jsonl for readers, key.jsonl for us
 python -m training.reading collect --folder FOLDER --verdicts A.jsonl B.jsonl --out training/readings/NAME.jsonl
+python -m training.reading table                                  what docs/writing.md says of the evaluation
 
 A reader sees brief, objective, tone and one text, and says whether they would post it as it is on that account, and if
 not, why in a few words. Nobody reads what they or their data wrote. A verdict file has a line {"id", "post", "why"} a
@@ -31,11 +32,12 @@ from pipelines.records import Query
 from pipelines.results import Generated
 
 ROOT = Path(__file__).resolve().parents[1]
+EVALUATION = Path(__file__).parent / "readings" / "evaluation"
 logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Write a list for readers, or collect what they said."""
+    """Write a list for readers, collect what they said, or print what they said of the evaluation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     writing = commands.add_parser("write")
@@ -49,12 +51,15 @@ def main() -> None:
     collecting.add_argument("--folder", type=Path, required=True)
     collecting.add_argument("--verdicts", type=Path, nargs="+", required=True)
     collecting.add_argument("--out", type=Path, required=True)
+    commands.add_parser("table")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.command == "write":
         asyncio.run(write_list(arguments))
-    else:
+    elif arguments.command == "collect":
         collect(arguments.folder, arguments.verdicts, arguments.out)
+    else:
+        table()
 
 
 async def write_list(arguments: argparse.Namespace) -> None:
@@ -126,6 +131,40 @@ def collect(folder: Path, verdicts: list[Path], out: Path) -> None:
     pairs = [tuple(row["verdicts"]) for row in rows if len(row["verdicts"]) == 2]
     if pairs:
         logger.info("agreement %.3f, kappa %.3f", *agreement(pairs))
+
+
+def table() -> None:
+    """Print what docs/writing.md says of the readings of the evaluation, which no model learned from."""
+    lists = {
+        name: [row for row in read_lines(EVALUATION / f"{name}.jsonl") if row["first"]]
+        for name in ("en_first", "en_second", "es")
+    }
+    print("| what the product says to post | English, first | English, second | Spanish |\n|---|---|---|---|")
+    print(f"| **all** | {' | '.join(share(texts) for texts in lists.values())} |")
+    kinds = Counter(text["kind"] for texts in lists.values() for text in texts)
+    for kind, _ in kinds.most_common():
+        found = [share([text for text in texts if text["kind"] == kind]) for texts in lists.values()]
+        print(f"| {kind.replace('_', ' ')} | {' | '.join(found)} |")
+    for source in ("edit", "template", "lm", "yours"):
+        found = [share([text for text in texts if text["source"] == source]) for texts in lists.values()]
+        print(f"| from `{source}` | {' | '.join(found)} |")
+    alone = share(read_lines(EVALUATION / "en_language_model.jsonl"))
+    print(f"\nThe language model's own best text, before anything else is put beside it (first): {alone}.")
+    for name in ("en_first_pairs", "en_second_pairs", "es_pairs"):
+        said = Counter(verdict for pair in read_lines(EVALUATION / f"{name}.jsonl") for verdict in pair["better"])
+        print(f"{name}: candidate {said['candidate']}, the author's own {said['raw']}, same {said['same']}.")
+    for name in lists:
+        pairs = [
+            tuple(row["verdicts"]) for row in read_lines(EVALUATION / f"{name}.jsonl") if len(row["verdicts"]) == 2
+        ]
+        agree, kappa = agreement(pairs)
+        print(f"{name}: the two readers agree on {100 * agree:.0f} % of {len(pairs)}, kappa {kappa:.2f}.")
+
+
+def share(texts: list[dict[str, Any]]) -> str:
+    """Return the share of verdicts that say post, beside how many texts were read."""
+    verdicts = [verdict for text in texts for verdict in text["verdicts"]]
+    return f"{100 * sum(verdicts) / len(verdicts):.0f} % of {len(texts)}" if verdicts else "none"
 
 
 def agreement(pairs: list[tuple[bool, ...]]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from pipelines.viral_predictor.predictor import ViralPredictor
 from tests.benchmarks import experiments
 from tests.benchmarks.analyze_query import RESULTS, table
 from tests.readme import PAGES, ROOT, answers, commands, posts
-from training import read_blind
+from training import reading
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 README, SPEED, EXPERIMENTS, OPERATIONS = (
@@ -165,7 +165,7 @@ def test_the_figures_of_the_simulations_are_those_that_they_wrote() -> None:
 
 
 def test_the_figures_of_the_readings_are_those_that_their_verdicts_give(capsys: pytest.CaptureFixture[str]) -> None:
-    read_blind.main()
+    reading.table()
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert printed
     assert [line for line in printed if line not in (ROOT / "docs/writing.md").read_text(encoding="utf-8")] == []
