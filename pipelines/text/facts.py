@@ -18,23 +18,24 @@ from pipelines.text.tweets import entities
 # fmt: off
 NEGATIONS = frozenset({
     "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "cannot",
-    "nunca", "jamás", "nada", "nadie", "ningún", "ninguno", "ninguna", "ni", "sin", "tampoco",
+    "nunca", "jamas", "nada", "nadie", "ningun", "ninguno", "ninguna", "ni", "sin", "tampoco",
 })
 NUMBER_WORDS = frozenset({
     "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty",
     "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "half",
     "double", "twice", "triple", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once",
     "doce", "veinte", "treinta", "cuarenta", "cincuenta", "sesenta", "setenta", "ochenta", "noventa", "cien",
-    "ciento", "mil", "millón", "millones", "doble", "mitad",
+    "ciento", "mil", "millon", "millones", "doble", "mitad",
 })
 # Not May and March, which are words of every day.
 DAYS = frozenset({
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "april",
-    "june", "july", "august", "september", "october", "november", "december", "lunes", "martes", "miércoles",
-    "jueves", "viernes", "sábado", "domingo", "enero", "febrero", "marzo", "abril", "junio", "julio", "agosto",
+    "june", "july", "august", "september", "october", "november", "december", "lunes", "martes", "miercoles",
+    "jueves", "viernes", "sabado", "domingo", "enero", "febrero", "marzo", "abril", "junio", "julio", "agosto",
     "septiembre", "octubre", "noviembre", "diciembre",
 })
 # fmt: on
+BARE = str.maketrans("áéíóúü", "aeiouu")
 # An English "once" is no eleven.
 ENGLISH_ONCE = regex.compile(r"\b(?:once)\s+(?:you|we|i|it|they|he|she|the|a|upon|again|more|and|in)\b")
 # Also what X would not link: nobody may send a reader to http://localhost.
@@ -75,7 +76,8 @@ def _facts(text: str) -> tuple[str, ...]:
             marked[entity.start : entity.end] = " " * (entity.end - entity.start)
     folded = ENGLISH_ONCE.sub(" ", "".join(marked).casefold().replace("\u2019", "'"))
     found += [SPACE.sub("", number).translate(MINUS) for number in NUMBER.findall(folded)]
-    for word in WORD.findall(folded):
+    # Without accents, which one leaves out and another puts back: `sabado` and `sábado` are one day.
+    for word in WORD.findall(folded.translate(BARE)):
         if word in NEGATIONS or word.endswith("n't"):
             found.append("not")
         elif word in NUMBER_WORDS or word in DAYS:

@@ -94,3 +94,8 @@ def test_any_text_keeps_its_own_facts_and_invents_none(text: str) -> None:
 @given(st.integers(0, 10**9), st.text("abcdefgh ,.!?", max_size=60))
 def test_a_number_put_anywhere_is_an_invention(number: int, text: str) -> None:
     assert invents(text, f"{text} {number}") == {str(number)}
+
+
+def test_an_accent_that_is_put_back_is_no_new_fact() -> None:
+    assert keeps_facts("el sabado no hay ningun taller, jamas", "El sábado no hay ningún taller, jamás.")
+    assert invents("abrimos el sabado", "Abrimos el miércoles.")
