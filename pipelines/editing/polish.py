@@ -16,7 +16,7 @@ from itertools import chain
 
 import regex
 
-from pipelines.editing import spelling
+from pipelines.editing import slips, spelling
 from pipelines.editing.accents import restored
 from pipelines.editing.endings import ENDED, ended, opened
 from pipelines.editing.masks import HELD, LINK, TAG, Masked, mask
@@ -32,6 +32,9 @@ MIN_OPENING = 20
 # Fewer words in capitals are emphasis or a name.
 MIN_SHOUTED = 3
 MIN_LEFT_WORDS = 4
+# What is laid out as a list: so many lines, most of them of so few words, none of which only leads to the next.
+MIN_LINES, MAX_LINE_WORDS, LIST_SHARE = 3, 8, 0.8
+GOES_ON = regex.compile(r"(?:,|\b(?:and|or|of|the|a|to|for|with|y|o|de|el|la|con|para))$", regex.IGNORECASE)
 
 WORD = regex.compile(
     r"(?<![\p{L}\p{M}\p{N}_'\u2019\-/.@#&+*~\\=])\p{L}[\p{L}\p{M}]*+"
@@ -137,6 +140,7 @@ def _once(text: str, language: Language) -> str:
     mended = _replaced(mended, MARKS)
     mended = _calmed(mended, language)
     mended = _spelled(mended, language)
+    mended = slips.mended(mended) if language == "en" else mended
     mended = _phrased(mended, language)
     if language == "es":
         mended = opened(mended)
@@ -291,12 +295,21 @@ def _starts(text: str) -> set[int]:
 
 
 def _capitalized(text: str) -> str:
-    """Begin sentences with a capital; a line goes on where nothing ended the one before."""
+    """Begin sentences with a capital, and the lines of a list; other lines go on where nothing ended the one before."""
+    if is_list(text):
+        return "\n".join(_sentence_case(line) for line in text.split("\n"))
     mended, over = "", True
     for sentence, gap in sentences(text, hasty=True):
         mended += (_sentence_case(sentence) if over else sentence) + gap
         over = gap.count("\n") != 1 or ENDED.search(sentence) is not None
     return mended
+
+
+def is_list(text: str) -> bool:
+    """Whether a text is laid out in short lines that stand alone, as what is sold, where and when."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    short = sum(len(line.split()) <= MAX_LINE_WORDS for line in lines)
+    return len(lines) >= MIN_LINES and short >= LIST_SHARE * len(lines) and not any(map(GOES_ON.search, lines[:-1]))
 
 
 def _sentence_case(sentence: str) -> str:

@@ -57,9 +57,42 @@ ASKED = {
         r"(?:ideas|tips)\b)",
         regex.IGNORECASE,
     ),
-    "es": regex.compile(r"(?!)"),
+    "es": regex.compile(
+        r"^(?!.* (?:no (?:lo )?(?:s[eé]|import\p{L}+|interesa)\b|da igual\b|es (?:asunto|cosa|problema|lo de menos)\b))"
+        r"(?:(?:y|pero|entonces) )?(?:"
+        # Somebody, anybody
+        r"alguien (?:(?:m[aá]s|aqu[ií]|ac[aá]|(?:por|de) aqu[ií]|de ustedes) )?(?:sabe|conoce|(?:me |nos )?recomienda|"
+        r"(?:me|nos) (?:puede|podr[ií]a|ayuda|presta)|puede (?:decirme|(?:ayudar|explicar|recomendar)\p{L}*)|"
+        r"alquila|vende|arregla|se apunta|se anima|ha (?:visto|probado|usado|ido)|tiene(?! (?:que|la culpa)\b))\b"
+        r"(?!.* y (?:no|me|se|lo|la|le|nos)\b)|"
+        r"hay (?:alguien|alg[uú]n\p{L}*)\b[^,.;:]{0,40}? que (?:sepa|conozca|tenga|pueda|quiera|venda|haga|arregle|"
+        r"entienda|use|viva|abra|acepte|enseñe|trabaje)n?\b|"
+        # You
+        r"(?:saben|sabes|sabés|sab[eé]is|conocen|conoces|conocés|conoc[eé]is) (?:si|de (?:alg\p{L}+|un|una)|dónde|"
+        r"donde (?:puedo|hay|se|venden|est\p{L}+)|cuánto|cuándo|alg[uú]n|alguna|a alguien)\b|"
+        r"vos (?:sabés|sabes|tenés|conocés|conoces) (?:si|un|una|alg\p{L}+|dónde|cómo|cuándo)\b|"
+        r"(?:prefieren|prefieres|prefer[ií]s) (?!que\b|no\b)[^,.;:]+ o (?!eso\b|al menos\b)\p{L}|"
+        r"(?:ustedes|vosotr[oa]s|vos|t[uú]) (?:c[oó]mo (?:(?:le|lo|la|se) )?(?:ha[cg]|hic|logr|manej|organ|cuid|"
+        r"limpi|quit|cocin|prepar|llev)|cu[aá]l|qué|"
+        r"que (?:opin|pens|piens|prefer|prefier|recom|har[ií]|hac[eé]))\p{L}*\b|"
+        r"alguna vez (?:(?:les|te|os) (?:ha |han )?(?:pas|ocurr|suced)|(?:se |te |os )?(?:han|has|habéis) )\p{L}+|"
+        r"me recomiendan alg[uú]n|cachai (?:si|que)\b|"
+        # A question word and a verb that asks
+        r"qu[eé] (?:opin(?:an|as|ás|áis)|prefier(?:en|es)|preferís|har(?:ían|ías|íais)|(?:me |nos )?recomiendan|"
+        r"recomend(?:áis|ás)|(?:os|te) parece|(?:piensan|piensas|pensáis) de|(?:hacen|hacéis) con)\b|"
+        r"qu[eé] (?:libro|película|serie|canción|disco|app|herramienta|programa|receta|marca|consejo|frase|profesora?|"
+        r"profe|plato|postre)s? (?:les?|os|te|(?:me |nos )?(?:recomiend[ae][ns]|recomend(?:áis|ás))|prefier(?:en|es)|"
+        r"us(?:an|as|áis)|est(?:án|ás|áis)|leen|escuch(?:an|as))\b|"
+        r"cu[aá]l (?:es|fue|ha sido|sería|era) (?:el|la|lo|su|tu|vuestr[oa])\b|quién se (?:apunta|anima|suma|viene)\b|"
+        r"c[oó]mo (?:(?:le )?hac(?:en|es|és|éis)|hic(?:iste|ieron)|se organizan|os organizáis|te organizas) "
+        r"(?:para|cuando)\b|"
+        r"a qu[eé] hora \p{L}+|por qu[eé] ser[aá] que\b|"
+        r"d[oó]nde (?:(?:puedo|podemos|se puede) \p{L}+r|consigo|encuentro)\b)",
+        regex.IGNORECASE,
+    ),
 }
 MIN_FUNCTION_SHARE = 0.25
+JOINED_SHARE = 0.3
 LONG_ROW = 7
 CONTACT = {
     "en": regex.compile(
@@ -85,6 +118,7 @@ PAST = regex.compile(
 )
 SPANISH_FINITE = regex.compile(
     r"\p{L}{2,}(?:ó|aron|ieron|ábamos|íamos|aban?|ará|erá|irá|arán|erán|irán|aré|eré|iré|aremos|eremos|iremos)|"
+    r"\p{L}{2,}[aei]rían|"
     r"(?!café|bebé|chalé|consomé|paté|puré|comité|carné|clisé|bufé)\p{L}{3,}é|"
     r"(?!(?:ramos|tramos|gramos|extremos|mínimos|últimos|máximos|próximos|ánimos|íntimos|racimos|primos|supremos|"
     r"reclamos|"
@@ -133,7 +167,8 @@ def says_something(sentence: str, language: Language) -> bool:
     if words[0] in lists["headings"]:
         # "How we cut our costs" heads something; with a clause after a comma or a colon it says it.
         return any(says_something(clause, language) for clause in regex.split(r"[,:;]\s+", bare)[1:])
-    return _has_main_verb(bare, words, language) or NOTICE[language].search(bare) is not None
+    said = _has_main_verb(bare, words, language) or NOTICE[language].search(bare) is not None
+    return said or (language == "es" and _is_joined(bare, words))
 
 
 def _has_main_verb(bare: str, words: list[str], language: Language) -> bool:
@@ -180,6 +215,12 @@ def _is_telegram(words: list[str], language: Language) -> bool:
     if words[0] in joining or len(words) < LONG_ROW:
         return False
     return sum(word in joining for word in words) < MIN_FUNCTION_SHARE * len(words)
+
+
+def _is_joined(bare: str, words: list[str]) -> bool:
+    """Whether Spanish words are enough and joined as in a sentence: no list has every verb."""
+    joining = sum(word in _verbs("es")["function"] for word in words) >= JOINED_SHARE * len(words)
+    return len(words) >= LONG_ROW and joining and CONTACT["es"].search(bare) is None
 
 
 def _is_finite(word: str, language: Language) -> bool:

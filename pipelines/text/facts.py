@@ -36,6 +36,10 @@ DAYS = frozenset({
 })
 # fmt: on
 BARE = str.maketrans("áéíóúü", "aeiouu")
+# `dont` denies as `don't` does.
+CONTRACTED = regex.compile(
+    r"\p{L}+n't|(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|must|need|wo)nt"
+)
 # An English "once" is no eleven.
 ENGLISH_ONCE = regex.compile(r"\b(?:once)\s+(?:you|we|i|it|they|he|she|the|a|upon|again|more|and|in)\b")
 # Also what X would not link: nobody may send a reader to http://localhost.
@@ -78,7 +82,7 @@ def _facts(text: str) -> tuple[str, ...]:
     found += [SPACE.sub("", number).translate(MINUS) for number in NUMBER.findall(folded)]
     # Without accents, which one leaves out and another puts back: `sabado` and `sábado` are one day.
     for word in WORD.findall(folded.translate(BARE)):
-        if word in NEGATIONS or word.endswith("n't"):
+        if word in NEGATIONS or CONTRACTED.fullmatch(word):
             found.append("not")
         elif word in NUMBER_WORDS or word in DAYS:
             found.append(word)

@@ -54,6 +54,7 @@ def test_a_changed_lost_or_added_fact_is_seen(original: str, edited: str) -> Non
         ("Only 50 left. Hurry!", "Hurry! Only 50 left."),
         ("We don\u2019t sell data.", "We don't sell data"),
         ("NOT FOR SALE", "Not for sale"),
+        ("dont eat it, we wont open", "Don't eat it, we won't open"),
         ("Open on Monday, at 9.", "At 9, open on Monday"),
         ("Ask @Ana", "Ask @ana!"),
         ("Once you try it", "When you try it"),

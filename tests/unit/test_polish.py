@@ -188,7 +188,6 @@ def test_what_is_right_or_doubtful_stays(text: str) -> None:
         "El video del fútbol es bueno.",
         "Seria y tranquila, así es ella.",
         "Si quieres, ven. Tu casa es mi casa.",
-        "Cada vez más hoteles cobran por el late check out, les parece justo?",
     ],
 )
 def test_a_spanish_word_that_may_be_right_stays(text: str) -> None:
