@@ -76,16 +76,17 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
     texts = [query.query, *(tip.text or "" for tip in own_edits), *(written.texts() if written else ())]
     own, scored = await _score(query, texts, models, degraded)
     ranked = None if written is None else candidates.rank(written, scored[len(own_edits) :], own, query.n_templates)
+    best = None if ranked is None else candidates.best_of(written, ranked)
     return Answer(
         analysis=_merge(query.query, analysis, affect, engines.policy, query.history),
         templates=ranked,
-        best=None if ranked is None else candidates.best_of(written, ranked),
+        best=best,
         recommendations=None if own is None else _recommend(own_edits, scored, own, missing),
         viral_score=own.viral_score if own else None,
         prediction=own,
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
-        notes=candidates.shortfall(query, analysis, affect, ranked, engines.policy),
+        notes=candidates.shortfall(query, analysis, affect, ranked, policy=engines.policy, best=best),
     )
 
 
@@ -95,11 +96,12 @@ async def generate(query: Query, models: Models, engines: Engines) -> Generated:
     analysis, affect, written = await _read_and_write(query, models, engines, degraded)
     own, scored = await _score(query, [query.query, *(written.texts() if written else ())], models, degraded)
     ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
+    best = None if ranked is None else candidates.best_of(written, ranked)
     return Generated(
         candidates=ranked,
-        best=None if ranked is None else candidates.best_of(written, ranked),
+        best=best,
         findings=_harm(query.query, affect, candidates.writing_language(query, analysis)),
-        notes=candidates.shortfall(query, analysis, affect, ranked, engines.policy),
+        notes=candidates.shortfall(query, analysis, affect, ranked, policy=engines.policy, best=best),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )

@@ -61,6 +61,7 @@ class Example:
     weight: float = 1.0
     source: str = "pair"
     likelihood: float | None = None
+    chosen: bool = False
 
 
 def main() -> None:
@@ -77,6 +78,7 @@ def main() -> None:
     weights = np.array([one.weight for one in examples])
     sources = np.array([one.source for one in examples])
     likely = np.array([one.likelihood is not None for one in examples])
+    chosen = np.array([one.chosen for one in examples])
     groups = np.array([hashlib.blake2b(one.brief.encode(), digest_size=4).hexdigest() for one in examples])
     unseen = np.zeros(len(examples))
     for train, test in GroupKFold(FOLDS).split(seen, groups=groups):
@@ -89,6 +91,9 @@ def main() -> None:
     figures = {
         "readings of the writer's texts": figure(postable[read & likely], unseen[read & likely]),
         "readings of other texts": figure(postable[read & ~likely], unseen[read & ~likely]),
+        "the writer's texts that a judge had chosen": figure(
+            postable[read & likely & chosen], unseen[read & likely & chosen]
+        ),
         "all readings": figure(postable[read], unseen[read]),
         "pairs against negatives": figure(postable[~read], unseen[~read]),
     }
@@ -126,15 +131,20 @@ def negatives(folder: Path) -> Iterator[Example]:
 
 
 def readings(folder: Path) -> Iterator[Example]:
-    """Yield every text that was read blind; of two readers who differ, each counts."""
-    for path in sorted(folder.glob("*.jsonl")):
+    """Yield every text that was read blind; of two readers who differ, each counts.
+
+    Those that were chosen by an earlier judge (`evaluation/`) teach most: the best of many samples is judged too well.
+    """
+    chosen = (path for path in folder.glob("evaluation/*.jsonl") if not path.stem.endswith("_pairs"))
+    for path in sorted([*folder.glob("*.jsonl"), *chosen]):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             for verdict in row["verdicts"]:
                 weight = READING_WEIGHT / len(row["verdicts"])
                 yield Example(
-                    row["brief"], row["text"], row["language"], verdict, weight, "reading", row.get("likelihood")
-                )
+                    row["brief"], row["text"], row["language"], verdict, weight, "reading", row.get("likelihood"),
+                    path.parent != folder,
+                )  # fmt: skip
 
 
 def figure(postable: NDArray[np.bool_], unseen: NDArray[np.float64]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from pipelines.errors import ModelUnavailable
-from pipelines.generator.selection import admissible, diverse, own_words
+from pipelines.generator.selection import admissible, diverse, own_words, trusted
 from pipelines.policy import Policy, lint
 from pipelines.records import (
     Affect,
@@ -36,6 +36,20 @@ SPARE = 2
 # A candidate is better than a text that could be posted as it is where the judge is that much surer of it, or where he
 # is as sure and it scores higher.
 CLEARLY, AS_SURE = 0.05, 0.02
+REASONS: dict[str, dict[Language, str]] = {
+    "found": {
+        "en": "whatever else was written lost a fact, read badly or differed too little.",
+        "es": "lo demás que se escribió perdía un dato, sonaba mal o apenas cambiaba.",
+    },
+    "ready": {
+        "en": "your text is ready to post, and nothing that was written beats it.",
+        "es": "tu texto está listo para publicar, y nada de lo que se escribió lo mejora.",
+    },
+    "nothing": {
+        "en": "give a sentence to work with: what happens, where and when.",
+        "es": "da una frase con la que trabajar: qué pasa, dónde y cuándo.",
+    },
+}
 HARMFUL = frozenset({"hate", "threat", "fraud"})
 
 
@@ -179,25 +193,37 @@ def best_of(written: Written | None, ranked: Sequence[Candidate]) -> Best | None
     if any(proposal.source == "edit" for proposal, _ in written.proposals):
         # The author's text wants putting right, so it is not the best.
         return "candidate"
-    gain = (ranked[0].p_postable or 0.0) - written.p_postable
+    gain = trusted(ranked[0]) - written.p_postable
     return "candidate" if gain > CLEARLY or (gain > -AS_SURE and (ranked[0].delta or 0.0) > 0) else "yours"
 
 
 def shortfall(
-    query: Query, analysis: Analysis | None, affect: Affect | None, found: Sequence[Candidate] | None, policy: Policy
+    query: Query,
+    analysis: Analysis | None,
+    affect: Affect | None,
+    found: Sequence[Candidate] | None,
+    *,
+    policy: Policy,
+    best: Best | None = None,
 ) -> tuple[str, ...]:
     """Say that there are fewer candidates than were asked for, why, and what would help."""
     if found is None or len(found) >= query.n_templates:
         return ()
     language = writing_language(query, analysis)
-    reason = _reason(query, analysis, affect, found, policy)
+    reason = _reason(query, analysis, affect, found, policy=policy, best=best)
     of = "de" if language == "es" else "of"
     noun = "candidatos" if language == "es" else "candidates"
     return (f"{len(found)} {of} {query.n_templates} {noun}: {reason[language]}",)
 
 
 def _reason(
-    query: Query, analysis: Analysis | None, affect: Affect | None, found: Sequence[Candidate], policy: Policy
+    query: Query,
+    analysis: Analysis | None,
+    affect: Affect | None,
+    found: Sequence[Candidate],
+    *,
+    policy: Policy,
+    best: Best | None,
 ) -> dict[Language, str]:
     """Why there are fewer candidates, in each language."""
     if not can_write(query, analysis):
@@ -217,15 +243,7 @@ def _reason(
             "en": "of news like this only its author's own words are given, put right.",
             "es": "de una noticia así solo se dan las palabras de su autor, corregidas.",
         }
-    if found:
-        return {
-            "en": "whatever else was written lost a fact, read badly or differed too little.",
-            "es": "lo demás que se escribió perdía un dato, sonaba mal o apenas cambiaba.",
-        }
-    return {
-        "en": "give a sentence to work with: what happens, where and when.",
-        "es": "da una frase con la que trabajar: qué pasa, dónde y cuándo.",
-    }
+    return REASONS["found" if found else "ready" if best == "yours" else "nothing"]
 
 
 async def or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:

@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeAlias
 
 import regex
 
-from pipelines.editing.polish import polish
+from pipelines.editing.polish import is_list, polish
 from pipelines.editing.spelling import is_known
 from pipelines.editing.statements import is_statement
 from pipelines.editing.threads import is_thread, read_thread, split_thread
@@ -23,15 +23,16 @@ from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator.completion import Completion, tweet_of
 from pipelines.generator.judge import Judge
 from pipelines.generator.second_opinion import SecondOpinion
-from pipelines.generator.templates import PATHS, realise, slots_of
+from pipelines.generator.templates import PATHS, is_unfinished, realise, slots_of
 from pipelines.generator.verifier import verify
 from pipelines.records import Brief, Drafts, Language, Proposal
+from pipelines.text.facts import facts
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
 
 # Another round is begun only where that share of the time is left for it.
 ROUND_SHARE: Final = 0.45
 # What a model wrote and fewer than so many strangers would post is not worth reading.
-MIN_POSTABLE: Final = 0.2
+MIN_POSTABLE: Final = 0.25
 # So far apart that no round draws what the next seed draws in another.
 SEED_STEP: Final = 2**20 + 7
 WORD: Final = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['\u2019]\p{L}+)?")
@@ -47,6 +48,20 @@ REQUEST: Final = regex.compile(
     r"|^(?:something|algo) (?:about|on|sobre)\b|\b(?:poll|encuesta) (?:please|pls|por favor|porfa)\b",
     regex.IGNORECASE,
 )
+# How such a request begins, up to what the post is about.
+LEAD: Final = regex.compile(
+    r"^(?:(?:please|pls|can you|could you|i (?:want|need)(?: you to)?|por favor|puedes|quiero(?: que)?|necesito)\b"
+    r"[ ,]*)*"
+    r"(?:(?:write|draft|make|create|give|haz|hazme|crea|dame|escribe|redacta|escribas) (?:(?:me|us) )?"
+    r"(?:(?:an?|some|un|una) )?(?:\p{L}+ )?(?:tweet|post|thread|tuit|hilo|something|algo)"
+    r"|(?:an? |un )?(?:tweet|tuit)|something|algo)(?: (?:nice|short|funny|lindo|bonito|corto))?"
+    r" (?:about|on|saying|sobre|para|diciendo que)(?: (?:how|that|cómo|como))?:? "
+    r"|^(?:tell (?:people|everyone|them|our \p{L}+)|let people know) (?:about|that) ",
+    regex.IGNORECASE,
+)
+MIN_SUBJECT_WORDS: Final = 3
+# Lines with fewer facts are a row of keywords.
+MIN_LISTED: Final = 2
 
 
 class Writer(Protocol):
@@ -110,6 +125,7 @@ class Generator:
         if self._writer is None:
             raise ModelMissing("no language model is configured: set args.language_model in serve_config.yaml")
         deadline = time.monotonic() + max_seconds
+        briefs = [replace(brief, query=subject(brief.query)) for brief in briefs]
         found: list[Found] = [{} for _ in briefs]
         missing: dict[int, ModelUnavailable] = {}
         for turn in range(self._writer.rounds):
@@ -142,22 +158,30 @@ class Generator:
 
     def _write(self, brief: Brief) -> Drafts:
         proposals: list[Proposal] = []
+        asked, brief = brief.query, replace(brief, query=subject(brief.query))
         own = polish(brief.query, brief.language)
         slots = slots_of(brief)
-        usable = not (slots.keys() & {"unfinished", "topic"} or REQUEST.search(own))
+        usable = not ("topic" in slots or is_unfinished(own, brief.language) or REQUEST.search(own))
         threaded = brief.format == "thread" or is_thread(brief.query)
-        if usable and not threaded and own != brief.query and is_valid(own):
+        if usable and not threaded and own != asked and is_valid(own):
             proposals.append(Proposal(own, weighted_length(own), "edit"))
         if threaded or (usable and weighted_length(own) > MAX_WEIGHTED_LENGTH):
             # To cut it would lose what its author thought worth saying.
             proposals.append(_thread(own, brief.language))
         if not threaded:
             proposals += realise(brief, slots)
-        texts = [brief.query, *(item.parts[0] if item.parts else item.text for item in proposals)]
+        # A thread is judged as the text that it gives when it is joined.
+        texts = [asked, *(own if item.parts else item.text for item in proposals)]
         judged = self._judge.p_postable([(brief.query, text, brief.language) for text in texts])
+        stated = is_complete(asked, brief.language)
         return Drafts(
-            tuple(replace(item, p_postable=p) for item, p in zip(proposals, judged[1:], strict=True)),
-            is_valid(brief.query) and is_statement(brief.query, brief.language),
+            tuple(
+                replace(item, p_postable=p)
+                for item, p in zip(proposals, judged[1:], strict=True)
+                # A row of keywords, put right, is one still.
+                if stated or item.parts or p >= MIN_POSTABLE
+            ),
+            is_valid(asked) and stated,
             judged[0],
         )
 
@@ -171,6 +195,8 @@ class Generator:
                 and tweet not in found
                 and tweet != brief.query
                 and is_valid(tweet)
+                and not REQUEST.search(tweet)
+                and (is_complete(tweet, brief.language) or not is_unfinished(brief.query, brief.language))
                 and not stumbles(brief.query, tweet)
                 and not verify(brief.query, tweet, brief.language, opinion=self._opinions.get(brief.language))
             ):
@@ -186,6 +212,19 @@ class Generator:
             if p >= MIN_POSTABLE
         ]
         return tuple(sorted(proposals, key=lambda item: -(item.p_postable or 0.0)))
+
+
+def is_complete(text: str, language: Language) -> bool:
+    """Whether a text may be posted as it is: it says something and does not break off, or lists facts in lines."""
+    listed = is_list(text) and len(facts(text)) >= MIN_LISTED
+    return listed or (is_statement(text, language) and not is_unfinished(text, language))
+
+
+def subject(query: str) -> str:
+    """Return what a request to the tool is about: "write a post about how ..." is none of the post; else the query."""
+    lead = LEAD.match(query)
+    rest = query[lead.end() :] if lead else ""
+    return rest if len(rest.split()) >= MIN_SUBJECT_WORDS else query
 
 
 def _thread(text: str, language: Language) -> Proposal:

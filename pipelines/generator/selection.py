@@ -105,11 +105,14 @@ def worth(candidate: Candidate) -> float:
 
     Without a judge or a score the middle of its scale counts.
     """
-    p_postable = 0.5 if candidate.p_postable is None else candidate.p_postable
-    if candidate.source == "lm":
-        p_postable -= CURSE
     score = 50.0 if candidate.viral_score is None else candidate.viral_score
-    return p_postable + SCORE_SHARE * score / 100
+    return trusted(candidate) + SCORE_SHARE * score / 100
+
+
+def trusted(candidate: Candidate) -> float:
+    """Return the judge's probability, less for the best of many samples; without a judge one half."""
+    p_postable = 0.5 if candidate.p_postable is None else candidate.p_postable
+    return p_postable - CURSE if candidate.source == "lm" else p_postable
 
 
 def _without_numbers(proposal: Proposal) -> str:

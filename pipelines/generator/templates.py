@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import regex
 
 from pipelines.editing.polish import polish
-from pipelines.editing.statements import is_statement
+from pipelines.editing.statements import ASKED, is_statement
 from pipelines.generator.frames import Parts, count, fillable, needs, parse, slot_names, write
 from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
 from pipelines.text.sentences import ENDED, WORD, capitalized, is_balanced, is_prose, sentences
@@ -36,6 +36,8 @@ SLOTS: Final[dict[str, str]] = {
     "text": "the author's own sentences, put right, without the links and tags that close them",
     "first": "the first of several sentences",
     "rest": "the sentences after the first",
+    "last": "the last of three or more sentences",
+    "before": "the sentences before that",
     "question": "the question that the author asks, where there is exactly one",
     "statement": "the sentences beside that question",
     "lines": "three or more sentences, one a line",
@@ -61,6 +63,7 @@ MAX_ITEM_WORDS = 12
 MAX_TOPIC_WORDS = 5
 MAX_LINES = 6
 MIN_UNFINISHED = 2
+PRONOUNS = frozenset({"it", "that", "they", "we", "you", "he", "she", "i", "this", "there", "things"})
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +125,9 @@ def slots_of(brief: Brief) -> dict[str, str]:
         if entity.label in LABELS and entity.label not in CLOSING:
             slots.setdefault(LABELS[entity.label], entity.text)
     if is_unfinished(text, brief.language):
-        return slots | {"unfinished": _lowered(text.rstrip(" .,:;"))}
+        # To finish it is a game for readers who are wanted to reply, and nothing for a notice.
+        plays = not brief.objectives or bool({"engagement", "community"} & set(brief.objectives))
+        return slots | ({"unfinished": _lowered(text.rstrip(" .,:;"))} if plays else {})
     body, closing = _without_closing(text)
     for entity in entities(closing):
         slots.setdefault(LABELS[entity.label], entity.text)
@@ -138,7 +143,10 @@ def is_unfinished(text: str, language: Language) -> bool:
         return False
     last = LAST_WORD.search(text)
     clause_alone = words[0].casefold() in SUBORDINATE[language] and not set(",;:") & set(text)
-    return clause_alone or (last is not None and last[0].casefold() in LEADING_ON[language])
+    leads_on = last is not None and last[0].casefold() in LEADING_ON[language]
+    # "That's how it is", "what are you waiting for" are whole.
+    whole = words[-2].casefold() in PRONOUNS or (leads_on and ASKED[language].search(text) is not None)
+    return clause_alone or (leads_on and not whole)
 
 
 def _without_closing(text: str) -> tuple[str, str]:
@@ -162,6 +170,8 @@ def _sentence_slots(body: str) -> dict[str, str]:
     slots = {"text": body}
     if len(said) > 1:
         slots |= {"first": said[0], "rest": " ".join(said[1:])}
+    if len(said) > 2:
+        slots |= {"last": said[-1], "before": " ".join(said[:-1])}
     if MIN_ITEMS <= len(said) <= MAX_LINES:
         slots["lines"] = "\n".join(said)
     asked = [sentence for sentence in said if sentence.endswith("?")]

@@ -98,6 +98,26 @@ async def test_a_text_that_nothing_beats_is_said_to_be_the_best_and_the_others_a
     assert result.candidates[0].delta < 0
 
 
+async def test_a_mended_apostrophe_is_no_new_negation() -> None:
+    class Mended(FakeModels):
+        async def write(self, brief: Brief) -> Drafts:
+            return Drafts((Proposal("We don't open today.", 20, "edit", None, 0.8),), True, 0.4)
+
+    result = await generate(Query(query="we dont open today"), Mended(), Engines())
+    assert result.best == "candidate"
+    assert [one.text for one in result.candidates or ()] == ["We don't open today."]
+
+
+async def test_where_the_authors_text_is_best_and_alone_the_note_says_that_it_is_ready() -> None:
+    class Ready(FakeModels):
+        async def write(self, brief: Brief) -> Drafts:
+            return Drafts((), True, 0.9)
+
+    result = await generate(Query(query="Doors open at 7 this evening."), Ready(), Engines())
+    assert result.best == "yours"
+    assert "ready to post" in result.notes[0]
+
+
 @pytest.mark.parametrize(("n", "best"), [(1, "candidate"), (0, None)])
 async def test_a_note_is_never_the_best_itself(n: int, best: str | None) -> None:
     class Note(FakeModels):

@@ -15,7 +15,7 @@ import pytest
 from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator.completion import Completion, tweet_of
 from pipelines.generator.examples import N_SHOWN, guide, nearest
-from pipelines.generator.generator import SEED_STEP, Generator
+from pipelines.generator.generator import SEED_STEP, Generator, subject
 from pipelines.generator.judge import Judge
 from pipelines.generator.language_model import LONG_ENOUGH, LanguageModel, Sampler, forward
 from pipelines.generator.templates import realise
@@ -111,6 +111,48 @@ def test_a_text_that_is_right_already_is_not_offered_again() -> None:
     (drafts,) = Generator(JUDGE).write([replace(BRIEF, query="We open on Monday.")])
     assert drafts.is_statement
     assert "edit" not in {one.source for one in drafts.proposals}
+
+
+@pytest.mark.parametrize(
+    ("asked", "about"),
+    [
+        ("something about how our interns end up running the place", "our interns end up running the place"),
+        ("write a tweet about our new bikes, out on friday", "our new bikes, out on friday"),
+        ("quiero un tuit sobre la feria del sábado en Jaén", "la feria del sábado en Jaén"),
+        ("tell everyone that we open at 9", "we open at 9"),
+        ("our post on soil got 40 comments", "our post on soil got 40 comments"),
+        ("I need something for my back, any ideas", "I need something for my back, any ideas"),
+        ("write a tweet about rain", "write a tweet about rain"),
+    ],
+)
+def test_what_is_said_to_the_tool_is_no_part_of_the_post(asked: str, about: str) -> None:
+    assert subject(asked) == about
+
+
+@pytest.mark.parametrize(
+    "query", ["handmade soap oat lavender no palm oil cork small batch", "my favourite part of", "#ad"]
+)
+def test_what_is_no_post_yet_is_never_said_to_be_ready(query: str) -> None:
+    (drafts,) = Generator(JUDGE).write([replace(BRIEF, query=query)])
+    assert not drafts.is_statement
+
+
+def test_a_row_of_keywords_put_right_is_one_still_and_is_not_offered() -> None:
+    (drafts,) = Generator(JUDGE).write([replace(BRIEF, query="wild swimming cold hands flask dawn photos sunday")])
+    assert drafts.proposals == ()
+
+
+def test_a_list_of_facts_in_lines_may_be_posted_and_its_lines_begin_alike() -> None:
+    query = "Spring plant sale\nSat 3 May, 10-2\ntomato plants £1.50, dahlias £4\ncash only"
+    (drafts,) = Generator(JUDGE).write([replace(BRIEF, query=query)])
+    assert drafts.is_statement
+    assert drafts.proposals[0].text == "Spring plant sale\nSat 3 May, 10-2\nTomato plants £1.50, dahlias £4\nCash only"
+
+
+def test_a_text_that_breaks_off_is_a_game_only_for_readers_who_are_to_reply() -> None:
+    asked = replace(BRIEF, query="so the thing nobody tells you about old boats is")
+    games = [Generator(JUDGE).write([replace(asked, objectives=(aim,))])[0] for aim in ("engagement", "clicks")]
+    assert [[one.template for one in drafts.proposals] for drafts in games] == [["en_unfinished"], []]
 
 
 def test_a_thread_has_valid_posts_and_one_of_the_authors_is_read_as_one() -> None:

@@ -158,10 +158,10 @@ def test_among_equals_the_proven_frame_comes_first() -> None:
         assert [one.template for one in realise(replace(BRIEF, templates=frames, seed=seed))] == ["good", "poor", "new"]
 
 
-def test_each_language_has_twenty_frames_of_which_some_say_nothing_of_their_own() -> None:
+def test_each_language_has_about_twenty_frames_of_which_some_say_nothing_of_their_own() -> None:
     for language in get_args(Language):
         frames = bundled(language)
-        assert len(frames) == 20
+        assert 18 <= len(frames) <= 22
         assert 8 <= sum(is_bare(one.content) for one in frames) < 20
         assert {one.objective for one in frames} == set(get_args(Objective))
         assert {name for one in frames for name in slot_names(parse(one.content))} <= SLOTS.keys()
