@@ -52,8 +52,8 @@ FOLDS = 5
 # Lengths of a sign and of a feature of the meaning, beside each other.
 SIGNS_SCALE = 1.0
 MEANING_SCALE = 0.05
-# Lower ones caught a few more and called one brief in ten bad news, and one in twenty harmful.
-EVEN = 0.5
+# A lower one caught hardly more and called one brief in twenty bad news or harmful.
+EVEN = 0.4
 NONE, SOBER = LABELS.index("none"), LABELS.index("sober")
 
 
@@ -260,10 +260,10 @@ def card(metadata: dict[str, Any], written: Sequence[dict[str, str]], figures: d
         "## Figures",
         "",
         f"Of {FOLDS} folds. Caught: not read as `none`; named: read as what it is; alarms: texts of `none` read as",
-        "another, of those written to be mistaken, and of briefs. The threshold is even: what caught more called one",
-        "brief in ten bad news and one in twenty harmful. The signs were written by somebody who knew the texts, so",
-        "the figures flatter: of texts by a stranger to both 52 of 60 were caught, and 52 of 60 look-alikes",
-        "were served.",
+        "another, of those written to be mistaken, and of briefs. The threshold is even: a lower one caught hardly",
+        "more and named one brief in twenty. The signs were written by somebody who knew the texts, so",
+        "the figures flatter: of texts by a stranger to both 53 of 60 were caught, and 54 of 60 look-alikes",
+        "were served; the misses of an earlier version were seen before the last texts were written.",
         "",
         f"| part | {' | '.join(f'{of}: caught, named' for of in LABELS[1:])} | alarms: written, briefs |",
         f"|---|{'---|' * len(LABELS)}",
