@@ -37,6 +37,9 @@ HARM: Final[tuple[SensitivityLabel, ...]] = ("hate", "threat", "fraud")
 ENGLISH: Final = frozenset({"en", "und"})
 # From this probability of anything but `none` on an English text is read again with the second encoder.
 NEAR: Final = 0.15
+# A text is refused only from this probability of one harm on: of 1,120 harmless briefs four lie below it and were
+# refused, of 84 harmful texts two: those get their author's own words and nothing else.
+SURE_HARM: Final = 0.4
 MAX_TOKENS: Final = 128
 # Of one sign in a text more say nothing new.
 MOST: Final = 3
@@ -94,7 +97,7 @@ class Weights:
     """Of one language: signs (signs + 1, 5) and meaning (width, 5) in log-odds, meaning_mean (width,), intercept (5,).
 
     thresholds is (5,): at `sober` the probability of all but `none` from which a text is not `none`; at hate, threat
-    and fraud the share of that probability from which it is named so; else it is sober.
+    and fraud the share of that probability from which it is named so, where it is SURE_HARM; else it is sober.
     """
 
     signs: Floats
@@ -114,7 +117,8 @@ class Weights:
             return "none"
         harm = max(HARM, key=lambda name: probabilities[LABELS.index(name)])
         place = LABELS.index(harm)
-        return harm if probabilities[place] >= self.thresholds[place] * bad else "sober"
+        named = probabilities[place] >= max(self.thresholds[place] * bad, SURE_HARM)
+        return harm if named else "sober"
 
 
 class Multilingual:

@@ -55,7 +55,8 @@ def test_harm_has_an_error_over_the_whole_text_in_its_language(label: Sensitivit
         ([0.55, 0.45, 0.0, 0.0, 0.0], "sober"),
         ([0.5, 0.1, 0.2, 0.2, 0.0], "sober"),
         ([0.75, 0.0, 0.0, 0.25, 0.0], "none"),
-        ([0.5, 0.3, 0.0, 0.2, 0.0], "threat"),
+        ([0.5, 0.3, 0.0, 0.2, 0.0], "sober"),
+        ([0.3, 0.3, 0.0, 0.4, 0.0], "threat"),
         ([0.1, 0.3, 0.6, 0.0, 0.0], "hate"),
     ],
 )
