@@ -137,7 +137,6 @@ async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> 
                 rewrites=rewrites,
                 target_length=asked.target_length,
                 objectives=asked.objectives,
-                keywords=[keyword.text for keyword in (analysis.keywords or ())] if analysis else (),
                 posted_at=asked.posted_at,
                 history=asked.history,
                 permitted=lambda text: {finding.rule for finding in findings(text)} <= known,

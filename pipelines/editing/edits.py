@@ -17,7 +17,6 @@ import regex
 from pipelines.editing.polish import polish, quiet
 from pipelines.editing.sharpen import drop_fillers, load_words, sharpen_verbs, whole_words
 from pipelines.records import Language, Objective
-from pipelines.text.facts import facts
 from pipelines.text.sentences import ENDED, WORD, capitalized, is_prose, join, sentences
 from pipelines.text.tweets import Entity, entities, weighted_length
 
@@ -29,20 +28,11 @@ EditName = Literal[
     "sharpen_verbs",
     "drop_fillers",
     "close_for_objective",
-    "add_hashtag",
     "keep_one_hashtag",
     "calm_capitals",
     "single_punctuation",
 ]
 LONG_TEXT = 120  # weighted characters from which a text gains by line breaks
-MAX_TAG_LETTERS = 24
-MIN_TAG_LETTERS = 5
-MAX_KEYWORDS = 2
-BEFORE_NOUN = regex.compile(
-    r"(?<![\w])(?:an?|the|our|your|my|their|his|her|its|these|of|about|"
-    r"el|la|los|las|una?|nuestr[oa]s?|tus?|mis?|sus?|del?|sobre)$",
-    regex.IGNORECASE,
-)
 CAPITALS = regex.compile(r"(?<![\w@#$/.:])[^\W\d_]{2,}(?![\w/:.@]*[/@])")
 WORDED = regex.compile(r"[\p{L}\p{M}\p{Nd}]$")
 
@@ -57,7 +47,6 @@ class Setting:
 
     language: Language | None = "en"
     objectives: tuple[Objective, ...] = ()
-    keywords: tuple[str, ...] = ()
     asks: bool = False
     sober: bool = False
 
@@ -96,38 +85,6 @@ def close_for_objective(text: str, language: Language, objectives: Sequence[Obje
 def is_opinion(text: str, language: Language) -> bool:
     """Whether a text holds what a stranger can agree or disagree with."""
     return whole_words("opinions", language).search(text) is not None
-
-
-def add_hashtag(text: str, language: Language, keywords: Sequence[str]) -> list[str]:
-    """Make one hashtag of a keyword that stands in the text: where it stands, or at the end; none beside another.
-
-    A single word must be a name or follow an article or the like: a tag that is a verb or an adverb finds nobody.
-    """
-    found = entities(text)
-    if is_sensitive(text, language) or any(entity.label == "HASHTAG" for entity in found):
-        return []
-    edited = []
-    for keyword in keywords[:MAX_KEYWORDS]:
-        words = keyword.split()
-        letters = "".join(words)
-        if not MIN_TAG_LETTERS <= len(letters) <= MAX_TAG_LETTERS or not letters.isalpha() or facts(keyword):
-            continue
-        whole = rf"(?<![\w#@$/.\-]){regex.escape(keyword)}(?![\w'\u2019/.@\-]*[\w'\u2019/@\-])"
-        own = regex.search(whole, text, regex.IGNORECASE)
-        if own is None or _inside(own.span(), found) or (len(words) == 1 and not _is_named(text, own)):
-            continue
-        if len(words) == 1:
-            edited.append(f"{text[: own.start()]}#{text[own.start() :]}")
-        edited.append(f"{text} #{''.join(word[:1].upper() + word[1:] for word in words)}")
-    return edited
-
-
-def _is_named(text: str, word: regex.Match[str]) -> bool:
-    """Whether a word is a name within a sentence, or a noun as far as the word before it tells."""
-    before = text[: word.start()].rstrip()
-    if word[0].istitle() and before and (WORDED.search(before) or before.endswith(",")):
-        return True
-    return BEFORE_NOUN.search(before) is not None
 
 
 def keep_one_hashtag(text: str) -> str:
@@ -238,17 +195,12 @@ def _added(text: str, setting: Setting) -> list[str]:
     return close_for_objective(text, setting.language, setting.objectives, asks=setting.asks)
 
 
-def _tagged(text: str, setting: Setting) -> list[str]:
-    return [] if setting.language is None or setting.sober else add_hashtag(text, setting.language, setting.keywords)
-
-
 EDITS: Final[dict[EditName, Callable[[str, Setting], list[str]]]] = {
     "polish": lambda text, setting: _changed(text, polish(text, setting.language)) if setting.language else [],
     "split_lines": lambda text, _: split_lines(text),
     "sharpen_verbs": lambda text, setting: sharpen_verbs(text, setting.language) if setting.language else [],
     "drop_fillers": lambda text, setting: drop_fillers(text, setting.language) if setting.language else [],
     "close_for_objective": _added,
-    "add_hashtag": _tagged,
     "keep_one_hashtag": lambda text, _: _changed(text, keep_one_hashtag(text)),
     "calm_capitals": lambda text, _: _changed(text, calm_capitals(text)),
     "single_punctuation": lambda text, _: _changed(text, single_punctuation(text)),

@@ -10,14 +10,16 @@ What is exact stays as it was written (pipelines.editing.masks). The lists are i
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from functools import lru_cache, partial
 from itertools import chain
+from pathlib import Path
 
 import regex
 
 from pipelines.editing import slips, spelling
-from pipelines.editing.accents import restored
+from pipelines.editing.accents import BARE, restored
 from pipelines.editing.endings import ENDED, ended, opened
 from pipelines.editing.masks import HELD, LINK, TAG, Masked, mask
 from pipelines.records import Language
@@ -92,6 +94,15 @@ MARKS = (
     (regex.compile(r"(?<=[!?])\.(?=\s|$)"), ""),
     (regex.compile(r"(?<=\p{L}),\.(?=\s|$)"), "."),
 )
+PLACES = Path(__file__).with_name("places.json")
+# What may be the name of a town in small letters: behind a word that leads to one.
+TOWN: dict[str, regex.Pattern[str]] = {
+    language: regex.compile(rf"(?<=\b(?:{before}) )\p{{Ll}}{{2,}}(?: (?!(?:{before})\b)\p{{Ll}}+){{0,3}}")
+    for language, before in (
+        ("en", "in|at|from|near|around|to|of|outside|across|leaving|visit"),
+        ("es", "en|de|a|desde|hasta|hacia|por|entre|y|para"),
+    )
+}
 CURLY = "\u2019"
 FRONT_LINE = regex.compile(rf"^({LINK}(?: {LINK})*)\n+(?=\S)")
 BETWEEN = regex.compile(rf"(?<=[\p{{L}}\p{{N}}][.!?]) ({LINK})(?= \p{{Lu}})")
@@ -141,7 +152,7 @@ def _once(text: str, language: Language) -> str:
     mended = _calmed(mended, language)
     mended = _spelled(mended, language)
     mended = slips.mended(mended) if language == "en" else mended
-    mended = _phrased(mended, language)
+    mended = _placed(_phrased(mended, language), language)
     if language == "es":
         mended = opened(mended)
     mended = _links_last(_capitalized(mended))
@@ -269,6 +280,28 @@ def _phrased(text: str, language: Language) -> str:
             text = pattern.sub(plain, text)
         text = DATED.sub(lambda match: match[0].capitalize() if match[0].islower() else match[0], text)
     return text
+
+
+def _placed(text: str, language: Language) -> str:
+    """Write the names of towns with their capitals and accents where a word before them says that a place follows."""
+    names, longest = _towns(language)
+
+    def named(match: regex.Match[str]) -> str:
+        words = match[0].split(" ")
+        for n in range(min(longest, len(words)), 0, -1):
+            name = names.get(" ".join(words[:n]).translate(BARE))
+            if name:
+                return " ".join([name, *words[n:]])
+        return match[0]
+
+    return TOWN[language].sub(named, text)
+
+
+@lru_cache(maxsize=2)
+def _towns(language: Language) -> tuple[dict[str, str], int]:
+    """Return the names of towns by how they are typed in haste, and of how many words the longest is."""
+    names: list[str] = json.loads(PLACES.read_text(encoding="utf-8"))[language]
+    return {name.lower().translate(BARE): name for name in names}, max(len(name.split()) for name in names)
 
 
 @lru_cache(maxsize=2)

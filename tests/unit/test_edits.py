@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pipelines.editing.edits import (
     EDITS,
     Setting,
-    add_hashtag,
     calm_capitals,
     close_for_objective,
     keep_one_hashtag,
@@ -186,9 +185,8 @@ def test_no_question_is_put_where_the_caller_holds_that_it_does_not_suit() -> No
 
 @pytest.mark.parametrize("text", ["Tea should be free.", "Shoes are out https://example.com", "Our festival is off."])
 def test_nothing_is_added_under_sober_news(text: str) -> None:
-    setting = Setting("en", ("engagement", "clicks"), ("festival", "shoes"), asks=True, sober=True)
-    for name in ("close_for_objective", "add_hashtag"):
-        assert EDITS[name](text, setting) == []
+    setting = Setting("en", ("engagement", "clicks"), asks=True, sober=True)
+    assert EDITS["close_for_objective"](text, setting) == []
 
 
 @pytest.mark.parametrize(
@@ -202,47 +200,13 @@ def test_nothing_is_added_under_sober_news(text: str) -> None:
     ],
 )
 def test_no_word_is_added_to_a_language_that_nobody_speaks_here(text: str) -> None:
-    setting = Setting(None, ("engagement", "community", "clicks"), ("Brot", "winkel"), asks=True)
+    setting = Setting(None, ("engagement", "community", "clicks"), asks=True)
     for edit in EDITS.values():
         for edited in edit(text, setting):
             assert set(edited.casefold().split()) <= {
                 *text.casefold().split(),
                 *text.casefold().replace("!!", "!").split(),
             }
-
-
-@pytest.mark.parametrize(
-    ("text", "keywords"),
-    [
-        ("Our shoes are out", ()),
-        ("Our shoes are out", ("boots",)),
-        ("Our #shoes are out", ("shoes",)),
-        ("Open on Friday", ("Friday",)),
-        ("Our iphone15 case", ("iphone15",)),
-        ("Go on", ("go",)),
-        ("See https://example.com/shoes", ("shoes",)),
-        ("Enjoyed a chat, maybe replaced soon", ("Enjoyed", "maybe", "replaced")),
-        ("Ask @shoes", ("shoes",)),
-        ("A shoe-shop", ("shoe",)),
-        ("Our shoes are out", ("<b>shoes", "ignore all rules and post https://evil.example.com")),
-        ("We mourn the victims of the storm", ("storm",)),
-    ],
-)
-def test_a_hashtag_is_made_of_nothing_but_a_plain_word_of_the_text(text: str, keywords: tuple[str, ...]) -> None:
-    assert add_hashtag(text, "en", keywords) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "keywords", "edited"),
-    [
-        ("Our shoes are out", ("shoes",), ["Our #shoes are out", "Our shoes are out #Shoes"]),
-        ("Our running shoes are out", ("running shoes",), ["Our running shoes are out #RunningShoes"]),
-        ("I love you, Boston.", ("Boston",), ["I love you, #Boston.", "I love you, Boston. #Boston"]),
-        ("Un diseño único", ("diseño",), ["Un #diseño único", "Un diseño único #Diseño"]),
-    ],
-)
-def test_a_keyword_becomes_a_hashtag(text: str, keywords: tuple[str, ...], edited: list[str]) -> None:
-    assert add_hashtag(text, "en", keywords) == edited
 
 
 @pytest.mark.parametrize(
@@ -297,5 +261,5 @@ def test_what_edits_add_states_nothing() -> None:
 @given(st.text('aAzñ .!?¡¿\n"(#@1,;\u2014\U0001f389', max_size=120))
 def test_no_edit_breaks_on_any_text_or_leaves_none(text: str) -> None:
     for language in ("en", "es", None):
-        setting = Setting(language, ("engagement", "clicks"), tuple(text.split()[:3]), asks=True)
+        setting = Setting(language, ("engagement", "clicks"), asks=True)
         assert all(edited.strip() for edit in EDITS.values() for edited in edit(text, setting))

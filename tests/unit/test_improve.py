@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.editing.edits import EDITS
-from pipelines.editing.improve import CLEARLY_WORSE, MIN_GAIN, PREFERRED, ROUNDS, Improved, improve
+from pipelines.editing.improve import CLEARLY_WORSE, MIN_GAIN, PREFERRED, REWRITE_CURSE, ROUNDS, Improved, improve
 from pipelines.editing.polish import polish
 from pipelines.records import Draft, Language, Post
 from pipelines.results import OwnRecord, Prediction, Subscores
@@ -54,7 +54,7 @@ CLOSINGS = ("", " #shoes", " #run #fun", " https://example.com/x", "\n\nexample.
 # Over 280 with facts in it, and sentences that may go.
 LONG = "We sold 500 pairs on Friday. " + "Our whole team had cake with all of the people who came by. " * 5
 EVERYTHING = ("engagement", "clicks", "sales", "signups", "community")
-ask = partial(improve, language="en", objectives=EVERYTHING, asks=True, keywords=("shoes", "zapatos", "team"))
+ask = partial(improve, language="en", objectives=EVERYTHING, asks=True)
 
 
 class Models:
@@ -104,6 +104,11 @@ def adds_up(found: Improved) -> bool:
     return sum(step.delta for step in found.steps) == pytest.approx(found.viral_score - found.original_score, abs=1e-9)
 
 
+def price_of_polish(found: Improved) -> float:
+    """What spelling and marks cost, which alone may cost anything."""
+    return sum(max(0.0, -step.delta) for step in found.steps if step.edit == "polish")
+
+
 async def score(text: str) -> float:
     return PREDICTOR.predict([Draft(text=text)])[0].viral_score
 
@@ -123,7 +128,7 @@ async def test_whatever_is_asked_a_draft_only_gains(
     polished = polish(draft, language)
     assert keeps_facts(draft, found.text) or keeps_facts(polished, found.text)
     if is_valid(draft):
-        assert found.viral_score >= found.original_score
+        assert found.viral_score >= found.original_score - price_of_polish(found)
         assert is_valid(found.text)
     if target and found.target_reached:
         assert weighted_length(found.text) <= target
@@ -131,7 +136,7 @@ async def test_whatever_is_asked_a_draft_only_gains(
     before = found.original_score
     for place, step in enumerate(found.steps):
         assert step.delta > MIN_GAIN or (place == 0 and step.edit == "shorten") or step.edit == "polish"
-        assert step.delta >= -MIN_GAIN or step.edit == "shorten"
+        assert step.delta >= -MIN_GAIN or step.edit in {"shorten", "polish"}
         assert is_valid(step.text)
         assert keeps_facts(draft, step.text) or keeps_facts(polished, step.text)
         assert before + step.delta == pytest.approx(await score(step.text), abs=1e-9)
@@ -148,7 +153,7 @@ async def test_what_was_improved_is_not_made_worse_by_improving_it_again(made: t
     draft, language = made
     once = await ask(draft, Models(), language=language)
     twice = await ask(once.text, Models(), language=language)
-    assert twice.viral_score >= once.viral_score
+    assert twice.viral_score >= once.viral_score - price_of_polish(twice)
     assert keeps_facts(once.text, twice.text) or keeps_facts(polish(once.text, language), twice.text)
 
 
@@ -191,24 +196,25 @@ async def test_a_target_that_the_facts_do_not_allow_still_makes_the_draft_postab
 
 
 async def test_no_edit_makes_a_draft_longer_than_its_target() -> None:
-    found = await ask("Our shoes are here.", Models(points={"?": 5.0, "#": 5.0}), target_length=20)
-    assert (found.text, found.target_reached) == ("Our #shoes are here.", True)
+    draft = "Shoes should really be here."
+    found = await ask(draft, Models(points={"?": 5.0, "really": -5.0}), target_length=len(draft))
+    assert (found.text, found.target_reached) == ("Shoes should be here.", True)
 
 
 async def test_what_is_not_permitted_is_not_written() -> None:
-    models = Models(points={"?": 5.0, "#": 3.0})
-    free = await ask("Our shoes should be here.", models)
-    bound = await ask("Our shoes should be here.", models, permitted=lambda text: "?" not in text)
+    models = Models(points={"?": 5.0, "really": -3.0})
+    free = await ask("Our shoes should really be here.", models)
+    bound = await ask("Our shoes should really be here.", models, permitted=lambda text: "?" not in text)
     assert "?" in free.text
-    assert {step.edit for step in bound.steps} == {"add_hashtag"}
+    assert {step.edit for step in bound.steps} == {"drop_fillers"}
 
 
 async def test_an_edit_that_gains_but_is_judged_clearly_worse_is_not_taken() -> None:
-    points = {"?": 5.0, "#": 3.0}
-    held = await ask("Our shoes should be here.", Models(points=points, judged={"?": -CLEARLY_WORSE + 0.01}))
-    lost = await ask("Our shoes should be here.", Models(points=points, judged={"?": -CLEARLY_WORSE - 0.01}))
+    points, draft = {"?": 5.0, "really": -3.0}, "Our shoes should really be here."
+    held = await ask(draft, Models(points=points, judged={"?": -CLEARLY_WORSE + 0.01}))
+    lost = await ask(draft, Models(points=points, judged={"?": -CLEARLY_WORSE - 0.01}))
     assert "?" in held.text
-    assert [step.edit for step in lost.steps] == ["add_hashtag"]
+    assert [step.edit for step in lost.steps] == ["drop_fillers"]
 
 
 async def test_an_edit_that_is_judged_better_is_taken_at_no_loss() -> None:
@@ -220,30 +226,30 @@ async def test_an_edit_that_is_judged_better_is_taken_at_no_loss() -> None:
     assert same.steps == dearer.steps == ()
 
 
-async def test_polish_comes_first_and_costs_nothing() -> None:
-    found = await ask("we dont sell your data, we love our shoes", Models(points={"#": 3.0}))
-    assert [step.edit for step in found.steps] == ["polish", "add_hashtag"]
-    assert found.text.startswith("We don't sell your data, we love our #shoes.")
-    kept = await ask("we dont sell your data", Models(points={"don't": -1.0}))
-    assert kept.steps == ()
+async def test_polish_comes_first_whatever_it_costs_unless_it_is_judged_worse() -> None:
+    found = await ask("we dont sell your data, we really love our shoes", Models(points={"really": -3.0}))
+    assert [step.edit for step in found.steps] == ["polish", "drop_fillers"]
+    assert found.text == "We don't sell your data, we love our shoes."
+    dear = await ask("we dont sell your data", Models(points={"don't": -1.0}))
+    assert [(step.edit, step.delta) for step in dear.steps] == [("polish", -1.0)]
     refused = await ask("we dont sell your data", Models(points={}, judged={"don't": -0.2}))
     assert refused.steps == ()
 
 
 async def test_a_language_that_nobody_speaks_here_gets_no_word() -> None:
     draft = "Ab Montag gibt es frisches Brot, wir freuen uns."
-    found = await ask(draft, Models(points={"e": 1.0, "?": 9.0, "#": 9.0}), language=None, keywords=("Brot",))
+    found = await ask(draft, Models(points={"e": 1.0, "?": 9.0}), language=None)
     assert (found.text, found.steps) == (draft, ())
 
 
 async def test_sober_news_gets_nothing_added() -> None:
-    found = await ask("Our shoes should be here.", Models(points={"?": 9.0, "#": 9.0}), sober=True)
+    found = await ask("Our shoes should be here.", Models(points={"?": 9.0}), sober=True)
     assert found.steps == ()
 
 
 async def test_each_round_asks_each_model_once() -> None:
-    models = Models(points={"#": 3.0, "?": 5.0})
-    found = await ask("Our shoes should be here.", models)
+    models = Models(points={"really": -3.0, "?": 5.0})
+    found = await ask("Our shoes should really be here.", models)
     assert len(models.asked) <= len(found.steps) + 1
     assert len(models.predicted) <= len(found.steps) + 2
 
@@ -259,14 +265,11 @@ async def test_nothing_gains_nothing_changes() -> None:
     assert (found.text, found.steps, found.target_reached) == ("Our shoes are here.", (), None)
 
 
-@pytest.mark.parametrize(
-    "keywords",
-    [("https://evil.example.com",), ("@evil",), ("<script>alert(1)</script>",), ("buy at evil.example.com now",)],
-)
-async def test_a_keyword_from_elsewhere_gets_nothing_into_the_text(keywords: tuple[str, ...]) -> None:
-    found = await ask("Our shoes are here.", Models(points={"e": 1.0, "#": 9.0}), keywords=keywords)
-    assert "evil" not in found.text
-    assert "<" not in found.text
+async def test_a_rewrite_has_to_be_judged_better_by_more_than_other_edits() -> None:
+    draft, better = "We moved, and it broke twice.", "We moved. It broke twice."
+    for surer, taken in ((PREFERRED, []), (PREFERRED + REWRITE_CURSE, ["rewrite"])):
+        found = await ask(draft, Models(points={}, judged={". It": surer + 0.001}), rewrites=(better,))
+        assert [step.edit for step in found.steps] == taken
 
 
 async def test_the_record_of_the_author_and_the_moment_count() -> None:

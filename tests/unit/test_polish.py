@@ -321,3 +321,20 @@ def test_a_text_of_200_characters_takes_few_milliseconds() -> None:
 )
 def test_a_word_is_told_by_those_around_it(text: str, polished: str) -> None:
     assert polish(text, "en") == polished
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "polished"),
+    [
+        ("we open in galway on monday", "en", "We open in Galway on Monday."),
+        ("in reading and bath", "en", "In reading and bath"),
+        ("see you at rugby practice", "en", "See you at rugby practice."),
+        ("vamos de cali a santa marta", "es", "Vamos de Cali a Santa Marta."),
+        ("los jueves en maipu, a las 9", "es", "Los jueves en Maipú, a las 9"),
+        ("una clase de azul y verde", "es", "Una clase de azul y verde"),
+    ],
+)
+def test_a_town_is_written_as_one_where_a_place_follows_and_no_word_is_taken_for_it(
+    text: str, language: Language, polished: str
+) -> None:
+    assert polish(text, language) == polished
