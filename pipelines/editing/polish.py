@@ -46,6 +46,7 @@ LETTER = regex.compile(r"\p{L}")
 CAPITALS = r"(?<![\p{L}\p{M}\p{N}_'\u2019\-])\p{Lu}[\p{Lu}\p{M}]+(?:['\u2019]\p{Lu}+)?(?![\p{L}\p{M}\p{N}_\-]|\.\p{L})"
 SHOUTED = regex.compile(CAPITALS)
 RUN = regex.compile(rf"{CAPITALS}(?:[ ,:!?.]+(?:[IAYOE][ ,])?(?:{CAPITALS}|I'M|DON'T|CAN'T|WE'RE|IT'S))+")
+COUNTED = regex.compile(r"(?<=\p{Nd})(?:ST|ND|RD|TH|X(?=\p{Nd}))(?!\p{L})")
 SMALL = regex.compile(r"(?<![\p{L}\p{M}\p{N}_])\p{Ll}[\p{L}\p{M}]+")
 START = regex.compile(r"[\s¿¡\"'\u201c\u2018«(\[]*(\p{Ll})")
 OWN_CASE = regex.compile(r"\p{Ll}+(?:\p{Lu}|\p{N}|[_/@.]\p{L})|(?:de|del|von|van|da|di)\s\p{Lu}")
@@ -192,7 +193,8 @@ def _calmed(text: str, language: Language) -> str:
             lambda word: word[0] if word[0] == "I" else word[0].lower(),
             text,
         )
-        return "".join(_sentence_case(part) + gap for part, gap in sentences(SHOUTED.sub(calm, text), hasty=True))
+        text = COUNTED.sub(lambda word: word[0].lower(), SHOUTED.sub(calm, text))
+        return "".join(_sentence_case(part) + gap for part, gap in sentences(text, hasty=True))
 
     def run(match: regex.Match[str]) -> str:
         words = [word for word in SHOUTED.findall(match[0]) if word not in _kept(language)]

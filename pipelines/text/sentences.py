@@ -159,6 +159,8 @@ def is_shortened(sentence: str, following: str) -> bool:
     word = last[0].casefold() if last else ""
     if last and last.start() and sentence[last.start() - 1].isdecimal() and "." not in word:
         return False
+    if word in {"a", "p"} and following in {"m", "M"}:
+        return True
     if word in NUMBER_SIGNS:
         return following.isdecimal()
     if word in SHORT_OR_WORD:

@@ -226,14 +226,12 @@ async def test_an_edit_that_is_judged_better_is_taken_at_no_loss() -> None:
     assert same.steps == dearer.steps == ()
 
 
-async def test_polish_comes_first_whatever_it_costs_unless_it_is_judged_worse() -> None:
+async def test_polish_comes_first_whatever_it_costs() -> None:
     found = await ask("we dont sell your data, we really love our shoes", Models(points={"really": -3.0}))
     assert [step.edit for step in found.steps] == ["polish", "drop_fillers"]
     assert found.text == "We don't sell your data, we love our shoes."
     dear = await ask("we dont sell your data", Models(points={"don't": -1.0}))
     assert [(step.edit, step.delta) for step in dear.steps] == [("polish", -1.0)]
-    refused = await ask("we dont sell your data", Models(points={}, judged={"don't": -0.2}))
-    assert refused.steps == ()
 
 
 async def test_a_language_that_nobody_speaks_here_gets_no_word() -> None:
