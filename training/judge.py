@@ -29,6 +29,8 @@ from pipelines.records import Language
 ROOT = Path(__file__).resolve().parent
 # What a verdict of a reader weighs beside a pair or a negative, which show what is right but not what is written here.
 READING_WEIGHT = 100.0
+# Lists of the evaluation that a later list has followed; the latest are only for judging.
+LEARNED = ("en_first", "en_second", "en_language_model", "es")
 FOLDS = 10
 CARD = """# The judge
 
@@ -135,7 +137,7 @@ def readings(folder: Path) -> Iterator[Example]:
 
     Those that were chosen by an earlier judge (`evaluation/`) teach most: the best of many samples is judged too well.
     """
-    chosen = (path for path in folder.glob("evaluation/*.jsonl") if not path.stem.endswith("_pairs"))
+    chosen = (folder / "evaluation" / f"{name}.jsonl" for name in LEARNED)
     for path in sorted([*folder.glob("*.jsonl"), *chosen]):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)

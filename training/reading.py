@@ -133,32 +133,51 @@ def collect(folder: Path, verdicts: list[Path], out: Path) -> None:
         logger.info("agreement %.3f, kappa %.3f", *agreement(pairs))
 
 
+LISTS = {
+    "en_first": "English, first",
+    "en_second": "English, second",
+    "en_third": "English, third",
+    "es": "Spanish, first",
+    "es_second": "Spanish, second",
+}
+COMPARED = ("en_first_pairs", "en_second_pairs", "en_third_pairs", "es_pairs", "es_second_pairs")
+IMPROVED = ("optimize_first_pairs", "optimize_second_pairs")
+
+
 def table() -> None:
-    """Print what docs/writing.md says of the readings of the evaluation, which no model learned from."""
-    lists = {
-        name: [row for row in read_lines(EVALUATION / f"{name}.jsonl") if row["first"]]
-        for name in ("en_first", "en_second", "es")
-    }
-    print("| what the product says to post | English, first | English, second | Spanish |\n|---|---|---|---|")
-    print(f"| **all** | {' | '.join(share(texts) for texts in lists.values())} |")
-    kinds = Counter(text["kind"] for texts in lists.values() for text in texts)
+    """Print what docs/writing.md says of the readings of the evaluation; a model learns from a list after that."""
+    lists = {name: [row for row in read_lines(EVALUATION / f"{name}.jsonl") if row["first"]] for name in LISTS}
+    read = {name: [row for row in rows if row["text"]] for name, rows in lists.items()}
+    print(f"| what the product says to post | {' | '.join(LISTS.values())} |\n|---{'|---' * len(LISTS)}|")
+    print(f"| **all** | {' | '.join(share(texts) for texts in read.values())} |")
+    kinds = Counter(text["kind"] for texts in read.values() for text in texts)
     for kind, _ in kinds.most_common():
-        found = [share([text for text in texts if text["kind"] == kind]) for texts in lists.values()]
+        found = [share([text for text in texts if text["kind"] == kind]) for texts in read.values()]
         print(f"| {kind.replace('_', ' ')} | {' | '.join(found)} |")
     for source in ("edit", "template", "lm", "yours"):
-        found = [share([text for text in texts if text["source"] == source]) for texts in lists.values()]
+        found = [share([text for text in texts if text["source"] == source]) for texts in read.values()]
         print(f"| from `{source}` | {' | '.join(found)} |")
-    alone = share(read_lines(EVALUATION / "en_language_model.jsonl"))
-    print(f"\nThe language model's own best text, before anything else is put beside it (first): {alone}.")
-    for name in ("en_first_pairs", "en_second_pairs", "es_pairs"):
+    for name in ("en_language_model", "en_third_language_model"):
+        print(f"{name}: what the language model alone offers: {share(read_lines(EVALUATION / f'{name}.jsonl'))}.")
+    for name in ("en_third", "es_second"):
+        print(f"{name}: nothing for {len(lists[name]) - len(read[name])} of {len(lists[name])} briefs.")
+    beside = Counter(
+        row["brief"]
+        for row in read_lines(EVALUATION / "en_third.jsonl")
+        if row["source"] in {"lm", "template"} and all(row["verdicts"])
+    )
+    print(f"en_third: another postable text beside the first for {len(beside)} briefs, two for {_twice(beside)}.")
+    for name in (*COMPARED, *IMPROVED):
         said = Counter(verdict for pair in read_lines(EVALUATION / f"{name}.jsonl") for verdict in pair["better"])
         print(f"{name}: candidate {said['candidate']}, the author's own {said['raw']}, same {said['same']}.")
-    for name in lists:
-        pairs = [
-            tuple(row["verdicts"]) for row in read_lines(EVALUATION / f"{name}.jsonl") if len(row["verdicts"]) == 2
-        ]
+    for name, texts in read.items():
+        pairs = [tuple(row["verdicts"]) for row in texts if len(row["verdicts"]) == 2]
         agree, kappa = agreement(pairs)
         print(f"{name}: the two readers agree on {100 * agree:.0f} % of {len(pairs)}, kappa {kappa:.2f}.")
+
+
+def _twice(counted: Counter[str]) -> int:
+    return sum(times > 1 for times in counted.values())
 
 
 def share(texts: list[dict[str, Any]]) -> str:

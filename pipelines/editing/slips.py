@@ -72,6 +72,11 @@ _REGULAR = (
     "drink sleep buy sell sing answer notice bring turn move expect agree deserve thank listen matter"
 )
 VERBS = {"do": "does", "don't": "doesn't", "go": "goes"} | {verb: f"{verb}s" for verb in _REGULAR.split()}
+CLAUSES = frozenset(
+    "and but or so because if when while since that as than think thought know knew say says said hope guess sure "  # noqa: SIM905
+    "until unless though although where what how why who maybe now then cause bc cos suddenly apparently mean hire "
+    "means".split()
+)
 CUES = frozenset(
     "did does do don't didn't doesn't let make makes made can could will would should might must may help "  # noqa: SIM905
     "see to if whatever".split()
@@ -209,8 +214,11 @@ def better(bares: Sequence[str], place: int) -> str | None:
     chances = probabilities(word, surroundings(bares, place, kind))
     best = int(chances.argmax())
     goes_on = place + 1 < len(bares) and (bares[place + 1][0].isalnum() or bares[place + 1] == "@")
-    ends_badly = not goes_on and word.forms[best].endswith(UNENDING)
-    return word.forms[best] if chances[best] >= limits[best] and not ends_badly else None
+    form = word.forms[best]
+    # "They're" begins a clause: "stood there watching", "is anyone there listening" do not.
+    amiss = form == "they're" and place > 0 and bares[place - 1][0].isalnum() and bares[place - 1] not in CLAUSES
+    ends_badly = amiss or (not goes_on and form.endswith(UNENDING))
+    return form if chances[best] >= limits[best] and not ends_badly else None
 
 
 def mended(masked: str) -> str:

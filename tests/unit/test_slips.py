@@ -146,3 +146,10 @@ def test_a_text_of_280_characters_full_of_slips_takes_about_a_millisecond() -> N
         slips.mended(f"{text[:270]}{number}")
         taken.append(time.process_time() - start)
     assert sorted(taken)[len(taken) // 2] < 0.003
+
+
+@pytest.mark.parametrize(
+    "text", ["She stands there watching us.", "Is anyone there listening?", "He sat there thinking."]
+)
+def test_who_stands_there_stays_there(text: str) -> None:
+    assert polish(text, "en") == text
