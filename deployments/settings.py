@@ -119,7 +119,7 @@ class Args(Strict):
     sentiment_languages: tuple[str, ...] = ("en",)
     # models/generator: our own; else an id or folder of a causal model, or one behind HTTP; null for none.
     language_model: str | RemoteLanguageModel | None = OWN_WRITER
-    writer_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    writer_threads: Annotated[int, Field(ge=1, le=64)] = 1
     judge: Path = Path("models/judge")
     verifier: Path | None = Path("models/verifier")
     viral_predictor: Path = Path("models/viral_predictor")

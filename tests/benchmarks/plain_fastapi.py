@@ -162,7 +162,7 @@ async def batches(seconds: float) -> tuple[float, dict[str, float]]:
             for text, analysis in zip(texts, analyses, strict=True)
         ]
         with stage("generator"):
-            written = handles.generator.write(briefs).results
+            written = [drafts.proposals for drafts in handles.generator.write(briefs).results]
         drafts = [
             Draft(text=text)
             for query, proposals in zip(texts, written, strict=True)
