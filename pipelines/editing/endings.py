@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-from pipelines.editing.masks import HANDLE, HELD, LINK, PICTURE, TAG
+from pipelines.editing.masks import HANDLE, HELD, IS_HELD, LINK, PICTURE, TAG
 from pipelines.editing.statements import ASKED, says_something
 from pipelines.records import Language
 from pipelines.text.sentences import LISTED, is_shortened, sentences
@@ -165,7 +165,7 @@ def ended(text: str, language: Language) -> str:
         return text
     parts = sentences(lines[-1], hasty=True)
     last = parts[-1][0]
-    words = WORD.findall(regex.sub(HELD, " ", last))
+    words = WORD.findall(IS_HELD.sub(" ", last))
     called = language == "en" and CALLED.search(last)
     asked = last[_address(last) :] if language == "es" else last
     if called or (ASKED[language].search(asked) and not GOES_ON.search(asked)):

@@ -15,6 +15,7 @@ LINK, TAG, PICTURE, HANDLE, EXACT = (
     f"[{chr(base)}-{chr(base + PER_KIND - 1)}]" for base in range(0xE000, 0xE500, 0x100)
 )
 HELD: Final = f"[{chr(0xE000)}-{chr(0xE4FF)}]"
+IS_HELD: Final = regex.compile(HELD)
 BASES: Final = {"URL": 0xE000, "HASHTAG": 0xE100, "EMOJI": 0xE200, "MENTION": 0xE300}
 # Each with the signs without which it need not be looked for.
 KEPT = (

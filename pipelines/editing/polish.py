@@ -21,7 +21,7 @@ import regex
 from pipelines.editing import slips, spelling
 from pipelines.editing.accents import BARE, restored
 from pipelines.editing.endings import ENDED, ended, opened
-from pipelines.editing.masks import HELD, LINK, TAG, Masked, mask
+from pipelines.editing.masks import IS_HELD, LINK, TAG, Masked, mask
 from pipelines.records import Language
 from pipelines.text.facts import facts
 from pipelines.text.sentences import sentences
@@ -104,6 +104,7 @@ TOWN: dict[str, regex.Pattern[str]] = {
         ("es", "en|de|a|desde|hasta|hacia|por|entre|y|para"),
     )
 }
+IS_LINK = regex.compile(LINK)
 CURLY = "\u2019"
 FRONT_LINE = regex.compile(rf"^({LINK}(?: {LINK})*)\n+(?=\S)")
 BETWEEN = regex.compile(rf"(?<=[\p{{L}}\p{{N}}][.!?]) ({LINK})(?= \p{{Lu}})")
@@ -119,6 +120,7 @@ INTRODUCED = regex.compile(
 )
 
 
+@lru_cache(maxsize=512)
 def polish(text: str, language: Language) -> str:
     """Return the NFC text as a careful author would have typed it; what it states is untouched, and so is doubt.
 
@@ -356,7 +358,7 @@ def _sentence_case(sentence: str) -> str:
 
 def _links_last(text: str) -> str:
     """Move a link that stands alone at the front or between two sentences to the end, where it is the only one."""
-    if len(regex.findall(LINK, text)) != 1:
+    if len(IS_LINK.findall(text)) != 1:
         return text
     for pattern in (FRONT_LINE, BETWEEN):
         found = pattern.search(text)
@@ -371,7 +373,7 @@ def _laid_out(masked: Masked, text: str, language: Language) -> str:
     if "\n" in text or weighted_length(masked.restored(text)) < LONG_BLOCK:
         return masked.restored(text)
     parts = sentences(text, hasty=True)
-    spoken = [sentence for sentence, _ in parts if LETTER.search(regex.sub(HELD, "", sentence))]
+    spoken = [sentence for sentence, _ in parts if LETTER.search(IS_HELD.sub("", sentence))]
     if len(spoken) > 2 and len(parts[0][0]) >= MIN_OPENING and ENDED.search(parts[0][0]):
         text = parts[0][0] + "\n" + text[len(parts[0][0]) + len(parts[0][1]) :]
     closing = CLOSING.search(text)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import regex
 
 from pipelines.editing import spelling
-from pipelines.editing.masks import HELD, mask
+from pipelines.editing.masks import IS_HELD, mask
 from pipelines.records import Language
 from pipelines.text.sentences import sentences
 
@@ -138,12 +138,10 @@ CUT_OFF = regex.compile(r"\b(?:and|or|but|because|the|y|o|pero|porque|el|la)[.â€
 def is_statement(text: str, language: Language) -> bool:
     """Whether a text can be posted as it is: whole sentences, a question, a notice, an opinion."""
     masked = mask(" ".join(text.split()))
-    spoken = regex.sub(HELD, " ", masked.text).strip()
+    spoken = IS_HELD.sub(" ", masked.text).strip()
     if REQUEST[language].search(spoken):
         return False
-    parts = [
-        sentence for sentence, _ in sentences(masked.text, hasty=True) if WORD.search(regex.sub(HELD, "", sentence))
-    ]
+    parts = [sentence for sentence, _ in sentences(masked.text, hasty=True) if WORD.search(IS_HELD.sub("", sentence))]
     whole = [part for part in parts if says_something(part, language)]
     # A sentence that is whole carries the words beside it: "Burst pipe? Call us." "No excuses."
     words = len(WORD.findall(spoken))
@@ -153,7 +151,7 @@ def is_statement(text: str, language: Language) -> bool:
 
 def says_something(sentence: str, language: Language) -> bool:
     """Whether a sentence has a verb that carries it: a finite one, an order, a question, the short form of a notice."""
-    bare = regex.sub(r"\s+", " ", regex.sub(HELD, " ", sentence)).strip()
+    bare = " ".join(IS_HELD.sub(" ", sentence).split())
     words = [word.replace("\u2019", "'").casefold() for word in WORD.findall(bare)]
     if bare.endswith("?") or ASKED[language].search(bare):
         return len(words) >= MIN_WORDS

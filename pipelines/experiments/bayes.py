@@ -53,7 +53,10 @@ def chance_to_be_best(arms: Sequence[Arm]) -> list[float]:
         return []
     at, width, (a, b) = _grid(arms)
     density, below = beta.pdf(at, a, b), betainc(a, b, at)
-    return [min(1.0, float(width @ (density[i] * np.delete(below, i, axis=0).prod(axis=0)))) for i in range(len(arms))]
+    chances = [float(width @ (density[i] * np.delete(below, i, axis=0).prod(axis=0))) for i in range(len(arms))]
+    # One of them is the best: what the sum misses of 1 is the error of the integral.
+    total = math.fsum(chances)
+    return [min(1.0, chance / total) for chance in chances]
 
 
 def expected_loss(control: Arm, variant: Arm) -> tuple[float, float]:
