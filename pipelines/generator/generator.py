@@ -56,9 +56,17 @@ LEAD: Final = regex.compile(
     r"(?:(?:an?|some|un|una) )?(?:\p{L}+ )?(?:tweet|post|thread|tuit|hilo|something|algo)"
     r"|(?:an? |un )?(?:tweet|tuit)|something|algo)(?: (?:nice|short|funny|lindo|bonito|corto))?"
     r" (?:about|on|saying|sobre|para|diciendo que)(?: (?:how|that|cómo|como))?:? "
-    r"|^(?:tell (?:people|everyone|them|our \p{L}+)|let people know) (?:about|that) ",
+    r"|^(?:tell (?:people|everyone|them|our \p{L}+)|let people know) (?:about|that) "
+    # What leads to the text itself: "draft, not sure about the end: ...", "solo púlelo: «...»", "quiero publicar que ..."
+    r"|^(?:(?:rough )?draft|borrador)\b[^:.!?\n]{0,40}: "
+    r"|^(?:(?!\b(?:we|i|our|they)\b)[^:.!?\n]){0,60}\b(?:polish|fix|edit|improve|tidy|reword)"
+    r"(?: (?:this|it|up|the text|my (?:tweet|post|draft)))*: "
+    r"|^[^:.!?\n]{0,60}\b(?:p[uú]le|corr[ií]ge|mej[oó]ra|arr[eé]gla)(?:me)?(?:lo|la)?"
+    r"(?: (?:esto|este texto|porfa|por favor))?: "
+    r"|^(?:hola,? )?(?:quiero|quisiera|necesito) (?:publicar|tuitear|postear|decir) (?:q|que) ",
     regex.IGNORECASE,
 )
+QUOTED: Final = regex.compile(r"[«\"“](?P<said>[^«»\"“”]+)[»\"”]\.?")
 MIN_SUBJECT_WORDS: Final = 3
 # Lines with fewer facts are a row of keywords.
 MIN_LISTED: Final = 2
@@ -223,7 +231,9 @@ def is_complete(text: str, language: Language) -> bool:
 def subject(query: str) -> str:
     """Return what a request to the tool is about: "write a post about how ..." is none of the post; else the query."""
     lead = LEAD.match(query)
-    rest = query[lead.end() :] if lead else ""
+    rest = query[lead.end() :].strip() if lead else ""
+    whole = QUOTED.fullmatch(rest)
+    rest = whole["said"] if whole else rest
     return rest if len(rest.split()) >= MIN_SUBJECT_WORDS else query
 
 

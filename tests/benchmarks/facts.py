@@ -105,7 +105,9 @@ def main() -> None:
     written, nothing, found = 0, 0, Counter[str]()
     cases: list[str] = []
     for row in tqdm(chosen, desc="writing"):
-        query = Query(query=row["brief"], n_templates=5, objectives=(row["objective"],), tone=row["tone"], engine="auto")
+        query = Query(
+            query=row["brief"], n_templates=5, objectives=(row["objective"],), tone=row["tone"], engine="auto"
+        )
         answer = asyncio.run(generate(query, models, Engines(language_model=True)))
         nothing += not answer.candidates and answer.best is None
         for candidate in answer.candidates or ():
