@@ -57,7 +57,7 @@ LEAD: Final = regex.compile(
     r"|(?:an? |un )?(?:tweet|tuit)|something|algo)(?: (?:nice|short|funny|lindo|bonito|corto))?"
     r" (?:about|on|saying|sobre|para|diciendo que)(?: (?:how|that|cómo|como))?:? "
     r"|^(?:tell (?:people|everyone|them|our \p{L}+)|let people know) (?:about|that) "
-    # What leads to the text itself: "draft, not sure about the end: ...", "solo púlelo: «...»", "quiero publicar que ..."
+    # What leads to the text itself: "draft, not sure about the end: ...", "solo púlelo: «...»", "quiero publicar que"
     r"|^(?:(?:rough )?draft|borrador)\b[^:.!?\n]{0,40}: "
     r"|^(?:(?!\b(?:we|i|our|they)\b)[^:.!?\n]){0,60}\b(?:polish|fix|edit|improve|tidy|reword)"
     r"(?: (?:this|it|up|the text|my (?:tweet|post|draft)))*: "
