@@ -170,6 +170,7 @@ KEPT = either(
     rf"(?:^|[,.;!?\n] |\b(?:y|como|pero) )(?:casi )?siempre {CLITICS}*(\p{{L}}+o)\b",
     rf"\b(?:anos|meses|semanas|dias|siglos|tiempo) que {CLITICS}*(\p{{L}}+o)\b",
     r"\b(?:cuanto mas|mientras) (\p{L}+o)\b",
+    r"\blo que (\p{L}+o)(?= a \p{L}+[aei]r\b)",
     rf"\b(?:sin|con|en) mis? \p{{L}}+ {CLITICS}*(\p{{L}}+o)\b",
     rf"{BEGUN}(\p{{L}}+o)\b"
     rf"(?! (?:{ARTICLE}|mi|su|nuestr[oa]|otr[oa]|ya|tod[oa]s?|algo|lo|a \p{{L}}+[aei]r|por fin)\b)",

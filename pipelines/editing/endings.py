@@ -14,6 +14,8 @@ MIN_WORDS = 4
 SURELY_WHOLE = 9
 CLOSES = frozenset({"sorry", "thanks", "done", "finally", "gracias", "perdón", "listo"})
 MAX_EXCLAIMED = 14
+# "¡Felicidades, yaya!": a call with a comma in it.
+MAX_CALLED = 7
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['\u2019-][\p{L}\p{M}\p{N}]+)*")
 ENDED = regex.compile(r"[.!?…:;,\u2026][\"'\u201d\u2019»)\]]*$")
 ADDRESS = regex.compile(rf"(?:[@/#_]|{HELD})\S*$|^$")
@@ -102,6 +104,7 @@ ANSWERED_ES = regex.compile(
 )
 BORDER_ES = regex.compile(r"[,;:.…\u2013\u2014(\n]| - ")
 QUESTION_WORDS = (
+    (regex.compile(r"^(¿?)porque\b", regex.IGNORECASE), r"\1por qué"),
     (regex.compile(r"^(¿?)(por )que\b(?! no\b)", regex.IGNORECASE), r"\1\2qué"),
     (
         regex.compile(
@@ -223,9 +226,18 @@ def _opened(sentence: str, mark: str) -> str:
         return sentence
     if mark == "?" and (whole or not BORDER_ES.search(spoken)):
         return sentence[:start] + "¿" + accented + sentence[len(body) :]
-    if mark == "!" and not BORDER_ES.search(spoken) and len(WORD.findall(spoken)) <= MAX_EXCLAIMED:
-        return sentence[:start] + "¡" + sentence[start:]
-    return sentence
+    return sentence[:start] + _exclaimed(spoken) + sentence[start + len(spoken) :] if mark == "!" else sentence
+
+
+def _exclaimed(spoken: str) -> str:
+    """Return an exclamation with its opening mark: before all of it, or before the clause that ends it."""
+    borders = set(BORDER_ES.findall(spoken))
+    if len(WORD.findall(spoken)) <= (MAX_EXCLAIMED if not borders else MAX_CALLED if borders == {","} else 0):
+        return "¡" + spoken
+    # "Fue increíble, ¡gracias por venir!"
+    before, comma, last = spoken.rpartition(", ")
+    called = comma and len(WORD.findall(last)) <= MAX_CALLED and not BORDER_ES.search(last)
+    return f"{before}, ¡{last}" if called else spoken
 
 
 def _inner(spoken: str) -> int:
@@ -244,6 +256,7 @@ def _accented(question: str) -> str:
     """Return a question with the accent of the question word that opens it; in doubt without."""
     question = QUESTION_WORDS[0][0].sub(QUESTION_WORDS[0][1], question)
     question = QUESTION_WORDS[1][0].sub(QUESTION_WORDS[1][1], question)
+    question = QUESTION_WORDS[2][0].sub(QUESTION_WORDS[2][1], question)
     found = PLAIN_QUESTION.search(question)
     doubtful = found and (
         NO_QUESTION.search(question) or (found[2].lower() in {"cuando", "como", "donde"} and "," in question)

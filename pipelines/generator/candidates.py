@@ -146,7 +146,7 @@ async def write(
         return affect, Written()
     brief = replace(brief, sober=sensitivity == "sober")
     generated: tuple[Proposal, ...] | None = ()
-    if query.engine != "templates" and engines.language_model and query.format == "post":
+    if query.engine != "templates" and engines.language_model and query.format == "post" and not brief.sober:
         generated = await or_none(models.generate(brief), degraded)
     if drafts is None and (generated is None or query.engine != "lm"):
         return affect, None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
+from pipelines.editing.polish import polish
 from pipelines.policy import Policy, lint
 from pipelines.records import Finding, Language, Post, Proposal
 from pipelines.results import Candidate
@@ -56,7 +57,11 @@ def admissible(
     kept: list[tuple[Proposal, tuple[Finding, ...]]] = []
     for proposal in proposals:
         own = f"{source}\n{frames.get(proposal.template or '', '')}"
-        if not all(map(is_valid, proposal.parts or (proposal.text,))) or invents(own, _without_numbers(proposal)):
+        if not all(map(is_valid, proposal.parts or (proposal.text,))):
+            continue
+        said = _without_numbers(proposal)
+        # `wensday` is a day only once it is put right.
+        if invents(own, said) and invents(f"{own}\n{polish(source, language)}", said):
             continue
         clean = source_is_clean and proposal.source == "template" and not frames and not history
         findings = () if clean else policy.heeded(lint(proposal.text, history=history, language=language))

@@ -19,7 +19,7 @@ import regex
 
 from pipelines.editing.polish import polish
 from pipelines.editing.statements import ASKED, is_statement
-from pipelines.generator.frames import Parts, count, fillable, needs, parse, slot_names, write
+from pipelines.generator.frames import Choice, Parts, Slot, count, fillable, needs, parse, slot_names, write
 from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
 from pipelines.text.sentences import ENDED, WORD, capitalized, is_balanced, is_prose, sentences
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, entities, is_postable, weighted_length
@@ -28,6 +28,22 @@ from pipelines.text.words import LEADING_ON, SUBORDINATE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+# What of a text says all of it: a frame that holds less would drop a fact, an instruction or a negation.
+WHOLE: Final = tuple(
+    map(
+        frozenset,
+        (
+            ["text"],
+            ["first", "rest"],
+            ["before", "last"],
+            ["lines"],
+            ["question", "statement"],
+            ["head", "items"],
+            ["topic"],
+            ["unfinished"],
+        ),
+    )
+)
 SAYING = regex.compile(r"[\p{L}\p{N}\p{So}]")
 PATHS = tuple(Path(__file__).with_name(f"templates_{language}.json") for language in get_args(Language))
 MAX_VARIANTS = 4_096
@@ -233,8 +249,9 @@ def realise(brief: Brief, slots: Mapping[str, str] | None = None) -> list[Propos
             if brief.sober and not is_bare(template.content):
                 continue
             parts = fillable(template.content, names) if needs(template.content) <= names else None
-            if parts is not None and len(found) < brief.n:
-                queues.append((template.name, _texts(parts, slots, chance.random())))
+            filling = slots if parts is None else _filling(parts, slots, brief)
+            if parts is not None and filling is not None and len(found) < brief.n:
+                queues.append((template.name, _texts(parts, filling, chance.random())))
                 _take(found, *queues[-1], brief)
     while queues and len(found) < brief.n:
         queues = [queue for queue in queues if len(found) < brief.n and _take(found, *queue, brief)]
@@ -273,6 +290,22 @@ def is_bare(content: str) -> bool:
     parts = parse(content)
     empty = dict.fromkeys(slot_names(parts), "")
     return not any(SAYING.search(write(parts, empty, index)) for index in range(count(parts)))
+
+
+def _filling(parts: Parts, slots: Mapping[str, str], brief: Brief) -> Mapping[str, str] | None:
+    """Return what fills a frame so that it holds the whole of the text in every variant; None where it would not.
+
+    The link and tag that close the text stay in `text` where the frame has no place of their own for them.
+    """
+    always = {part.name for part in parts if isinstance(part, Slot)}
+    for part in parts:
+        if isinstance(part, Choice):
+            always |= frozenset.intersection(*(frozenset(slot_names(option)) for option in part.options))
+    if not any(whole <= always for whole in WHOLE):
+        return None
+    if {"url", "hashtag"} & slots.keys() <= always:
+        return slots
+    return {**slots, "text": polish(brief.query, brief.language)} if always.isdisjoint({"url", "hashtag"}) else None
 
 
 def suits(tone: Tone, asked: Tone) -> bool:

@@ -97,7 +97,8 @@ class Weights:
     """Of one language: signs (signs + 1, 5) and meaning (width, 5) in log-odds, meaning_mean (width,), intercept (5,).
 
     thresholds is (5,): at `sober` the probability of all but `none` from which a text is not `none`; at hate, threat
-    and fraud the share of that probability from which it is named so, where it is SURE_HARM; else it is sober.
+    and fraud the share of that probability from which it is named so, where it is SURE_HARM and likelier than `none`;
+    else it is sober.
     """
 
     signs: Floats
@@ -117,7 +118,8 @@ class Weights:
             return "none"
         harm = max(HARM, key=lambda name: probabilities[LABELS.index(name)])
         place = LABELS.index(harm)
-        named = probabilities[place] >= max(self.thresholds[place] * bad, SURE_HARM)
+        none = probabilities[LABELS.index("none")]
+        named = probabilities[place] >= max(self.thresholds[place] * bad, SURE_HARM, none)
         return harm if named else "sober"
 
 

@@ -123,11 +123,20 @@ def test_an_optional_part_stays_where_its_slots_are_there() -> None:
 
 
 def test_the_accounts_own_library_is_used_instead_of_the_bundled_one() -> None:
-    own = (template(content="Since 1999: {first} {a|b}"), template(name="es", language="es", content="{text} ya"))
+    own = (
+        template(content="Since 1999: {text} {a|b}"),
+        template(name="es", language="es", content="{text} ya"),
+    )
     assert {proposal.text for proposal in realise(replace(BRIEF, templates=own))} == {
-        "Since 1999: Our bakery opens on Monday. a",
-        "Since 1999: Our bakery opens on Monday. b",
+        f"Since 1999: {BRIEF.query} a",
+        f"Since 1999: {BRIEF.query} b",
     }
+
+
+@pytest.mark.parametrize("content", ["{first}", "News: {first}{? See {url}}", "{price} only", "{text|first}"])
+def test_no_template_drops_a_part_of_the_text(content: str) -> None:
+    query = "Boil water notice until Friday noon. Do not give unboiled water to babies. It costs £3."
+    assert realise(replace(BRIEF, query=query, templates=(template(content=content),))) == []
 
 
 def test_sober_news_gets_no_word_of_a_template() -> None:
