@@ -152,20 +152,25 @@ def _links(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def _search_links(text: str) -> Iterator[tuple[int, int]]:
+    position = 0
     for chunk in CHUNK.finditer(text):
         if "." not in chunk[0][1:-1]:
             continue
-        position, stop = chunk.span()
+        stop = chunk.end()
+        position = max(position, chunk.start() - 1)
         while host := HOST.search(text, position, stop):
             position = host.end()
-            start = host.start()
+            start = host.start("url")
+            if not host["domain"] and host["before"] in JOINING:
+                continue
             domain = host.start("domain") if host["domain"] else start
             end = _domain_end(text, domain, host.end())
             if end is None:
                 continue
             tail = URL_TAIL.match(text, end, stop)
-            end = tail.end() if tail else end
-            position = end
+            position = tail.end() if tail else end
+            # Without a protocol a port or a query alone is no part of the link.
+            end = position if tail and (host["domain"] or tail["path"]) else end
             short = TCO_URL.match(text, start, end) if host["domain"] else None
             if short and len(short[1]) > MAX_TCO_SLUG_CHARACTERS:
                 continue
@@ -228,6 +233,8 @@ _TAG_MARKS = r"_\u200C\u200D\uA67E\u05BE\u05F3\u05F4\uFF5E\u301C\u309B\u309C\u30
 _DOMAIN_CHARACTER = rf"[^{_PUNCT}{_SPACES}{_INVALID}{_DIRECTIONAL}]"
 _LABEL = rf"{_DOMAIN_CHARACTER}++(?:[_\-]++{_DOMAIN_CHARACTER}++)*+"
 _BARE_LABEL = rf"[a-z0-9{_LATIN}][\-a-z0-9{_LATIN}]*+"
+# A full stop behind the host ends a sentence, not a label.
+_DOT = rf"\.(?={_DOMAIN_CHARACTER})"
 _PATH_CHARACTER = rf"[a-z\u0400-\u04FF0-9!*';:=+,.$/%#\[\]\-\u2013_~@|&{_LATIN}]"
 _PARENTHESES = rf"\((?:{_PATH_CHARACTER}++|{_PATH_CHARACTER}*+\({_PATH_CHARACTER}++\){_PATH_CHARACTER}*+)\)"
 _PATH_END = rf"(?:[+\-a-z\u0400-\u04FF0-9=_#/{_LATIN}]|{_PARENTHESES})"
@@ -236,17 +243,19 @@ _QUERY = r"\?[a-z0-9!?*'@();:&=+$/%#\[\]\-_.,~|]*[a-z0-9\-_&=#/]"
 
 CHUNK = regex.compile(r"\S+")
 HOST = regex.compile(
-    rf"(?<![A-Za-z0-9@\uFF20$#\uFF03{_INVALID}])"
-    rf"(?:https?://(?P<domain>(?:{_LABEL}\.)++{_LABEL})|(?<![\-_./])(?:{_BARE_LABEL}\.)++{_LABEL})",
+    rf"(?P<before>[^A-Za-z0-9@\uFF20$#\uFF03{_INVALID}]|^)"
+    rf"(?P<url>https?://(?P<domain>(?:{_LABEL}{_DOT})++{_LABEL})|(?:{_BARE_LABEL}{_DOT})++{_LABEL})",
     regex.IGNORECASE,
 )
+# Behind these nothing is a link that does not name its protocol.
+JOINING = frozenset("-_./")
 TOP_LEVEL = regex.compile(r"[0-9A-Za-z\-]+")
 # What follows a top-level domain in no URL: an address of somebody (john.gov@...).
 GLUE = frozenset("@+-")
 PUNYCODE = regex.compile(r"xn--[\-0-9a-z]+", regex.IGNORECASE)
 TOP_LEVEL_DOMAINS = _top_level_domains()
 LONGEST_IDN = max(len(domain) for domain in TOP_LEVEL_DOMAINS if not domain.isascii())
-URL_TAIL = regex.compile(rf"(?::[0-9]+)?(?:/{_PATH}?)?(?:{_QUERY})?", regex.IGNORECASE)
+URL_TAIL = regex.compile(rf"(?::[0-9]+)?(?P<path>/{_PATH}?)?(?:{_QUERY})?", regex.IGNORECASE)
 TCO_URL = regex.compile(rf"https?://t\.co/([a-z0-9]+)(?:{_QUERY})?", regex.IGNORECASE)
 
 _TAG_CHARACTER = rf"[\p{{L}}\p{{M}}\p{{Nd}}{_TAG_MARKS}]"

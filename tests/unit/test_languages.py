@@ -60,6 +60,7 @@ def test_a_text_that_shows_its_language_is_in_it_whatever_the_default_is(default
         "Pedro Sánchez meets Ursula von der Leyen in Brussels",
         "Best tacos al pastor in Austin",
         "jalapeño poppers are back",
+        "Now on https://acme.org. Have a look",
         "Crème brûlée French toast, brunch only",
         "My abuela's arroz con pollo, now on the menu",
         "New album 愛 out now",

@@ -94,6 +94,43 @@ def test_length_is_counted_as_x_counts_it(text: str, length: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("Visit example.com.", "example.com"),
+        ("Hi https://acme.org. Bye", "https://acme.org"),
+        ("(see acme.net.)", "acme.net"),
+        ("He said “see acme.net.”", "acme.net"),
+        ("acme.co.uk...", "acme.co.uk"),
+        ("acme.co.uk\u2026", "acme.co.uk"),
+        ("http://www.acme.io.\n", "http://www.acme.io"),
+        ("https://münster.de. Servus", "https://münster.de"),
+        ("Besuch bücher.example.de.", "bücher.example.de"),
+        ("https://例え.jp. また", "https://例え.jp"),
+        ("https://почта.рф.", "https://почта.рф"),
+        ("http://xn--mnster-3ya.de.", "http://xn--mnster-3ya.de"),
+        ("acme.com..bye", "acme.com"),
+        ("acme.org?x=1", "acme.org"),
+        ("acme.com:80.", "acme.com"),
+        ("acme.com:80/a. Bye", "acme.com:80/a"),
+    ],
+)
+def test_a_full_stop_behind_a_host_ends_the_sentence_and_not_the_link(text: str, link: str) -> None:
+    assert [entity.text for entity in entities(text)] == [link]
+    assert weighted_length(text) == weighted_length(text.replace(link, "")) + 23
+
+
+@pytest.mark.parametrize("text", ["-niño.mx.", "_münster.de", "a.", "e.g. this.", "почта.рф", "acme.notatld."])
+def test_what_only_looks_like_a_host_is_no_link(text: str) -> None:
+    assert entities(text) == ()
+
+
+def test_a_link_at_the_end_of_a_sentence_counts_23_and_can_make_a_text_too_long() -> None:
+    assert weighted_length("c" * 256 + " https://acme.dev.") == 281
+    assert not is_valid("c" * 256 + " https://acme.dev.")
+    assert is_valid("c" * 255 + " https://acme.dev.")
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("#a1 #1 x#no &#no #y!", ["HASHTAG #a1", "HASHTAG #y"]),
