@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import regex
 
 from pipelines.records import Finding, Language, Post, Severity
+from pipelines.text.letters import plain_letters
 from pipelines.text.tweets import entities
 from pipelines.text.words import FUNCTION_WORDS
 
@@ -111,16 +112,17 @@ def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None
 
 @lru_cache(maxsize=1024)
 def _broken(text: str) -> tuple[tuple[Span, str], ...]:
-    """Return where an NFC text breaks which rule; one query asks more than once."""
-    found = entities(text)
+    """Return where an NFC text breaks which rule, styled letters read as plain; one query asks more than once."""
+    plain = plain_letters(text)
+    found = [replace(entity, text=plain[entity.start : entity.end]) for entity in entities(text)]
     spans: dict[str, Span | None] = {
         "duplicate_post": None,
-        "mass_mentions": _mass_mentions(text, found),
-        "trend_hijack": _trend_hijack(text, found),
+        "mass_mentions": _mass_mentions(plain, found),
+        "trend_hijack": _trend_hijack(plain, found),
         "ai_reply": _reply(found),
     }
     for name, rule in load_rules().items():
-        spans.setdefault(name, _stated(text, found, rule))
+        spans.setdefault(name, _stated(plain, found, rule))
     return tuple(sorted((span, name) for name, span in spans.items() if span))
 
 
@@ -226,13 +228,13 @@ def _without(text: str, found: Sequence[Entity]) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(plain_letters(unicodedata.normalize("NFC", text)).casefold().split())
 
 
 @lru_cache(maxsize=1024)
 def _words_and_links(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the words in order and the links: any chunk with an inner dot, as entities() is slow."""
-    chunks = unicodedata.normalize("NFC", text).casefold().split()
+    chunks = _folded(text).split()
     words = [word for chunk in chunks if not INNER_DOT.search(chunk) for word in WORD.findall(chunk)]
     links = [chunk.rstrip(".,;:!?)") for chunk in chunks if INNER_DOT.search(chunk) and SHORT_LINK not in chunk]
     return tuple(words), frozenset(links)
@@ -240,7 +242,7 @@ def _words_and_links(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
 
 def _tongue(text: str) -> Language:
     """The language of a text whose caller does not know it, by its function words: for messages that is enough."""
-    words = [word.casefold() for word in WORD.findall(text)]
+    words = [word.casefold() for word in WORD.findall(plain_letters(text))]
     spanish, english = (sum(word in FUNCTION_WORDS[language] for word in words) for language in ("es", "en"))
     return "es" if spanish > english else "en"
 

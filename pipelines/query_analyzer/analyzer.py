@@ -7,6 +7,7 @@ words. A trained spaCy pipeline adds PERSON, ORG and GPE where one is configured
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from pipelines.imports import import_without
 from pipelines.query_analyzer.lexicon import Lexicon, keywords, load_lexicon, reading_ease
 from pipelines.records import Analysis, Finding, Language, Severity
 from pipelines.text.languages import UNDETERMINED, identify
+from pipelines.text.letters import plain_letters, without_letters
 from pipelines.text.tweets import (
     FORBIDDEN,
     MAX_WEIGHTED_LENGTH,
@@ -67,39 +69,46 @@ class QueryAnalyzer:
         """Analyze texts; a language that is given (ISO 639-1) is taken as told, None is detected.
 
         Keywords, readability and complexity are None in a language other than English and Spanish; `und` is read as
-        English. Readability and complexity are None where the text has no word.
+        English. Readability and complexity are None where the text has no word. Styled letters are read as the plain
+        ones, which keywords consist of; length, links and the text of entities are of the text as it stands.
         """
         texts = [unicodedata.normalize("NFC", text) for text in texts]
-        marks = [entities(text) for text in texts]
+        plain = [plain_letters(text) for text in texts]
+        marks = [without_letters(read, entities(text)) for text, read in zip(texts, plain, strict=True)]
         known = [
             language or identify(text, self.default_language, found)
             for text, language, found in zip(texts, languages, marks, strict=True)
         ]
-        names = self._read_names(texts, known)
+        names = self._read_names(plain, known)
         return [
             self._analyze_one(
                 text,
+                read,
                 language,
-                _without_overlap([*found, *_amounts(text), *named, *self._names_by_rule(text, language)]),
+                _without_overlap([*found, *_amounts(read), *named, *self._names_by_rule(read, language)]),
             )
-            for text, language, found, named in zip(texts, known, marks, names, strict=True)
+            for text, read, language, found, named in zip(texts, plain, known, marks, names, strict=True)
         ]
 
-    def _analyze_one(self, text: str, language: str, found: tuple[Entity, ...]) -> Analysis:
+    def _analyze_one(self, text: str, plain: str, language: str, found: tuple[Entity, ...]) -> Analysis:
         length = weighted_length(text)
         lexicon = self._lexicons.get("en" if language == UNDETERMINED else language)
-        prose = _prose(text, found)
+        # What would be a link or a handle in plain letters is no prose; a plain letter may join the accent behind it.
+        unread = found if plain == text else _without_overlap([*found, *entities(plain)])
+        prose = unicodedata.normalize("NFC", _prose(plain, unread))
         words = lexicon.words(prose) if lexicon else []
         readability, complexity = reading_ease(prose, words, lexicon.language) if lexicon and words else (None, None)
         return Analysis(
             language=language,
             weighted_length=length,
             valid=length <= MAX_WEIGHTED_LENGTH and is_postable(text),
-            entities=found,
+            entities=found
+            if plain == text
+            else tuple(replace(entity, text=text[entity.start : entity.end]) for entity in found),
             keywords=keywords(prose, words, lexicon.language) if lexicon else None,
             complexity_score=complexity,
             readability=readability,
-            findings=tuple(_findings(text, length, found)),
+            findings=tuple(_findings(text, plain, length, found)),
         )
 
     def _names_by_rule(self, text: str, language: str) -> Iterator[Entity]:
@@ -145,7 +154,7 @@ def _prose(text: str, found: tuple[Entity, ...]) -> str:
     position = 0
     for entity in found:
         if entity.label in NO_PROSE:
-            word = entity.text[1:] if entity.label == "HASHTAG" else ""
+            word = text[entity.start + 1 : entity.end] if entity.label == "HASHTAG" else ""
             parts += [text[position : entity.start], f"{BREAK}{word}{BREAK}"]
             position = entity.end
     return "".join([*parts, text[position:]])
@@ -166,7 +175,7 @@ def _without_overlap(found: list[Entity]) -> tuple[Entity, ...]:
     return tuple(sorted(kept, key=lambda entity: entity.start))
 
 
-def _findings(text: str, length: int, found: tuple[Entity, ...]) -> Iterator[Finding]:
+def _findings(text: str, plain: str, length: int, found: tuple[Entity, ...]) -> Iterator[Finding]:
     if length > MAX_WEIGHTED_LENGTH:
         cut = fitting_length(text)
         yield Finding("too_long", cut, len(text), f"{length - MAX_WEIGHTED_LENGTH} over the limit of X.", "error")
@@ -179,7 +188,7 @@ def _findings(text: str, length: int, found: tuple[Entity, ...]) -> Iterator[Fin
     if found and found[0].label == "MENTION" and found[0].start == 0:
         yield Finding("leading_mention", 0, found[0].end, "A post that starts with a handle is a reply.", "info")
     for rule, pattern, message, severity in PATTERNS:
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(plain):
             yield Finding(rule, match.start(), match.end(), message, severity)
 
 

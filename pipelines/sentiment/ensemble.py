@@ -7,6 +7,7 @@ configured takes the encoder's place there, in its own languages; torch and tran
 from __future__ import annotations
 
 import logging
+import unicodedata
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -17,6 +18,7 @@ from pipelines.encoder import anonymous, log_softmax, softmax
 from pipelines.errors import PassFailed
 from pipelines.imports import import_without
 from pipelines.records import Affect, Emotion, EmotionLabel, Sensitivity, Sentiment, SentimentLabel
+from pipelines.text.letters import plain_letters
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -105,7 +107,9 @@ class SentimentEnsemble:
         """Read each text in its language (ISO 639-1; None is undetermined).
 
         A classifier or encoder that fails costs what it gives, and its texts name `sentiment.transformer` in degraded.
+        Styled letters are read as the plain ones.
         """
+        texts = [unicodedata.normalize("NFC", plain_letters(text)) for text in texts]
         known = [language or "und" for language in languages]
         components: list[dict[str, float]] = [
             {"vader": self._vader_polarity(text), "textblob": textblob_polarity(text)}

@@ -17,6 +17,7 @@ import pycld2  # type: ignore[import-untyped]
 import regex
 
 from pipelines.text.dictionaries import knows
+from pipelines.text.letters import plain_letters, without_letters
 from pipelines.text.tweets import entities
 
 if TYPE_CHECKING:
@@ -72,10 +73,12 @@ def identify(text: str, default: str = "en", marks: Iterable[Entity] | None = No
         marks: entities of the text, where the caller has them.
     """
     text = text[:READ_CHARACTERS]
-    found = [mark for mark in (entities(text) if marks is None else marks) if mark.label in MARKS]
-    prose = _prose(text, found, tags=False)
+    plain = plain_letters(text)
+    found = without_letters(plain, entities(text) if marks is None else marks)
+    found = [mark for mark in found if mark.label in MARKS]
+    prose = _prose(plain, found, tags=False)
     if not WORD.search(prose):
-        prose = _prose(text, found, tags=True)
+        prose = _prose(plain, found, tags=True)
     if not any(len(word) > 1 for word in WORD.findall(prose)):
         return UNDETERMINED
     if not prose.isascii() and _is_of_other_script(prose):
@@ -150,7 +153,7 @@ def _prose(text: str, marks: list[Entity], *, tags: bool) -> str:
     parts: list[str] = []
     position = 0
     for mark in marks:
-        word = mark.text[1:] if tags and mark.label == "HASHTAG" else ""
+        word = text[mark.start + 1 : mark.end] if tags and mark.label == "HASHTAG" else ""
         parts += [text[position : mark.start], f" {word}. "]
         position = mark.end
     return unicodedata.normalize("NFKC", "".join([*parts, text[position:]]))

@@ -65,6 +65,7 @@ def test_a_text_that_shows_its_language_is_in_it_whatever_the_default_is(default
         "My abuela's arroz con pollo, now on the menu",
         "New album 愛 out now",
         "𝐈 𝐥𝐨𝐯𝐞 𝐭𝐡𝐢𝐬 𝐚𝐩𝐩",
+        "🅸 🅻🅾🆅🅴 🆃🅷🅸🆂 🅰🅿🅿",
         "RT @ana: nous sommes the best band #français https://example.com/le-chat-et-la-souris",
     ],
 )

@@ -1,5 +1,6 @@
 """X's public rules: what breaks one is named with its place, and ordinary texts are left in peace."""
 
+# ruff: noqa: RUF001  # styled letters are what is read here
 from __future__ import annotations
 
 import json
@@ -48,6 +49,20 @@ def test_a_broken_rule_is_named_with_the_part_that_breaks_it(case: dict[str, Any
 @pytest.mark.parametrize("case", CASES["clean"], ids=lambda case: case["text"][:40])
 def test_an_ordinary_text_breaks_no_rule(case: dict[str, Any]) -> None:
     assert broken(case["text"], *case.get("history", ())) == {}
+
+
+@pytest.mark.parametrize("style", [0x1D5EE - ord("a"), 0x1D41A - ord("a"), 0xFF41 - ord("a"), 0x24D0 - ord("a")])
+@pytest.mark.parametrize("text", ["rt to win a phone", "follow me and like to win", "#followback #teamfollowback"])
+def test_a_rule_is_broken_in_styled_letters_as_in_plain_ones(text: str, style: int) -> None:
+    styled = "".join(chr(ord(sign) + style) if sign.isalpha() else sign for sign in text)
+    assert [(found.rule, found.start, found.end) for found in lint(styled)] == [
+        (found.rule, found.start, found.end) for found in lint(text)
+    ]
+
+
+def test_a_post_is_repeated_whatever_its_letters_are_drawn_like() -> None:
+    assert "duplicate_post" in broken("𝗧𝗵𝗲 𝘀𝗵𝗼𝗽 𝗼𝗽𝗲𝗻𝘀 𝗮𝘁 𝗻𝗶𝗻𝗲.", "The shop opens at nine.")
+    assert broken("𝗥𝗧 𝘁𝗼 𝘄𝗶𝗻 a phone") == broken("RT to win a phone") | {"giveaway": "𝗥𝗧 𝘁𝗼 𝘄𝗶𝗻"}
 
 
 def test_there_are_forty_cases_of_each_kind_and_each_rule_is_among_them() -> None:

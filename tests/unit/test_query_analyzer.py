@@ -1,5 +1,6 @@
 """What is read from a query: language, entities, keywords, readability, complexity and findings."""
 
+# ruff: noqa: RUF001  # styled letters are what is read here
 from __future__ import annotations
 
 import subprocess
@@ -60,6 +61,41 @@ def test_a_text_without_words_has_an_analysis(analyzer: QueryAnalyzer, text: str
     analysis = analyze(analyzer, text)
     assert analysis.language == "und"
     assert analysis.keywords == ()
+
+
+@pytest.mark.parametrize("text", ["🅰️ 🅾️", "Ⓜ️", "ℹ️ ①", "！？", "５０％"])
+def test_styled_signs_alone_are_no_words(analyzer: QueryAnalyzer, text: str) -> None:
+    assert analyze(analyzer, text).keywords == ()
+
+
+@pytest.mark.parametrize(
+    ("styled", "plain"),
+    [
+        ("𝐎𝐮𝐫 𝐧𝐞𝐰 𝐜𝐨𝐟𝐟𝐞𝐞 𝐬𝐮𝐛𝐬𝐜𝐫𝐢𝐩𝐭𝐢𝐨𝐧 𝐢𝐬 𝟓𝟎% 𝐨𝐟𝐟 𝐨𝐧 𝐅𝐫𝐢𝐝𝐚𝐲", "Our new coffee subscription is 50% off on Friday"),
+        ("Ｔｈａｎｋｓ ｔｏ Ｍａｒｉａ Ｌｏｐｅｚ！！", "Thanks to Maria Lopez!!"),
+        ("𝘓𝘢𝘯𝘻𝘢𝘮𝘰𝘴 𝘯𝘶𝘦𝘴𝘵𝘳𝘢 𝘴𝘶𝘴𝘤𝘳𝘪𝘱𝘤𝘪ó𝘯 𝘥𝘦 𝘭𝘪𝘣𝘳𝘰𝘴", "Lanzamos nuestra suscripción de libros"),
+        ("The 🅱🅴🆂🆃 𝓌ℴ𝓇𝓀𝓈𝒽ℴ𝓅 ⓞⓕ ʟᴇᴇᴅꜱ #𝗧𝗼𝗼𝗹𝘀", "The BEST workshop of leeds #Tools"),
+    ],
+)
+def test_styled_letters_are_read_as_plain_and_counted_as_they_are(
+    analyzer: QueryAnalyzer, styled: str, plain: str
+) -> None:
+    read, expected = analyze(analyzer, styled), analyze(analyzer, plain)
+    assert read.language == expected.language
+    assert keywords_of(read) == keywords_of(expected) != []
+    assert rules_of(read) == rules_of(expected)
+    assert read.readability == expected.readability
+    spans = [(entity.label, entity.start, entity.end) for entity in read.entities or ()]
+    assert spans == [(entity.label, entity.start, entity.end) for entity in expected.entities or ()]
+    assert all(entity.text == styled[entity.start : entity.end] for entity in read.entities or ())
+    assert read.weighted_length > expected.weighted_length == len(plain)
+
+
+@pytest.mark.parametrize("text", ["𝗲𝘃𝗶𝗹.𝗰𝗼𝗺", "ｅｖｉｌ．ｃｏｍ", "@𝗲𝘃𝗶𝗹", "＜ｓｃｒｉｐｔ＞"])
+def test_no_link_handle_or_markup_comes_of_styled_letters(analyzer: QueryAnalyzer, text: str) -> None:
+    analysis = analyze(analyzer, f"Our lamps for your kitchen {text} today")
+    assert {entity.label for entity in analysis.entities or ()} == {"DATE"}
+    assert not {".", "@", "<", ">"} & set("".join(keywords_of(analysis)))
 
 
 @pytest.mark.parametrize("text", ["😀😀", "https://example.com", "50%"])

@@ -1,5 +1,6 @@
 """What the ensemble reads: polarity, label, agreement, and what it does where a component is missing or fails."""
 
+# ruff: noqa: RUF001  # styled letters are what is read here
 from __future__ import annotations
 
 import random
@@ -13,6 +14,7 @@ from textblob import TextBlob
 
 from pipelines.records import Affect, Sentiment
 from pipelines.sentiment.ensemble import SentimentEnsemble, textblob_polarity
+from pipelines.text.letters import plain_letters
 from tests.checkpoints import WORDS, save_classifier
 
 
@@ -52,6 +54,22 @@ def test_a_language_that_nothing_speaks_is_unsupported_not_neutral(lexicons: Sen
             label=None, polarity=None, probabilities=None, components={}, agreement=None, supported=False
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("styled", "label"),
+    [
+        ("𝐈 𝐥𝐨𝐯𝐞 𝐭𝐡𝐢𝐬 𝐚𝐩𝐩", "positive"),
+        ("Ｉ ｈａｔｅ ｔｈｉｓ ａｐｐ", "negative"),
+        ("𝗔𝘄𝗳𝘂𝗹 𝘀𝗲𝗿𝘃𝗶𝗰𝗲", "negative"),
+        ("🅣🅗🅘🅢 is ⓖⓡⓔⓐⓣ", "positive"),
+        ("ᴛʜɪꜱ ɪꜱ ᴛᴇʀʀɪʙʟᴇ", "negative"),
+    ],
+)
+def test_styled_letters_are_read_as_plain_ones(lexicons: SentimentEnsemble, styled: str, label: str) -> None:
+    reading = read(lexicons, styled)
+    assert reading.sentiment.label == label
+    assert reading == read(lexicons, plain_letters(styled))
 
 
 @pytest.mark.parametrize("text", ["", "😀", "x" * 4000, "great " * 660, "but " * 1000, "!" * 4000])
