@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
-from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, Entity, clean_text
+from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, Entity, clean_text, shown_text
 
 Language = Literal["en", "es"]
 Engine = Literal["auto", "templates", "lm"]
@@ -53,6 +53,7 @@ STRICT: ConfigDict = {"extra": "forbid", "strict": True}
 
 Text = Annotated[str, MinLen(1), MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(clean_text)]
 ShortText = Annotated[str, MinLen(1), MaxLen(120), AfterValidator(clean_text)]
+PostText = Annotated[str, MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(shown_text)]
 Count = Annotated[int, Ge(0), Le(10**12)]
 
 
@@ -73,7 +74,7 @@ class Post:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    text: Text
+    text: PostText
     created_at: Moment
     likes: Count
     retweets: Count
@@ -86,7 +87,12 @@ class Post:
         return self.likes + self.retweets
 
 
-History = Annotated[tuple[Post, ...], MaxLen(MAX_HISTORY_POSTS)]
+def _with_text(posts: tuple[Post, ...]) -> tuple[Post, ...]:
+    """Leave out posts of which nothing shows: exports hold pictures without a word, and broken lines."""
+    return tuple(post for post in posts if post.text)
+
+
+History = Annotated[tuple[Post, ...], MaxLen(MAX_HISTORY_POSTS), AfterValidator(_with_text)]
 
 
 @dataclass(frozen=True, kw_only=True)

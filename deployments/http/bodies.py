@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -213,10 +214,14 @@ class JsonBody(Generic[Body]):
                 "Send the body as it is: with a content-encoding, such as gzip, it is not read.",
                 headers={"Accept-Encoding": "identity"},
             )
-        raw = await request.body()
+        return self._validated(await request.body())
+
+    def _validated(self, raw: bytes) -> tuple[Body, list[ItemError]]:
         try:
             return self.adapter.validate_json(raw), []
         except ValidationError as error:
+            if (readable := without_lone_surrogates(raw)) != raw:
+                return self._validated(readable)
             return self._without_bad_items(raw, error)
 
     def _without_bad_items(self, raw: bytes, error: ValidationError) -> tuple[Body, list[ItemError]]:
@@ -235,6 +240,20 @@ class JsonBody(Generic[Body]):
         return self.adapter.validate_json(to_json({**tree, self.items: kept})), errors
 
 
+def without_lone_surrogates(raw: bytes) -> bytes:
+    """Return a JSON body with a null character for each lone surrogate, escaped or in bytes.
+
+    No parser takes them, so one would cost the whole body; a null costs the field that it stands in.
+    """
+    return SURROGATE.sub(lambda match: NULL if match["lone"] else match[0], raw)
+
+
+NULL = rb"\u0000"
+# Whole escapes, and of what is none of them no more than the lone ones: behind an escaped backslash `ud83d` is text.
+SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\[^u]"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][\da-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf])"
+)
 EXAMPLE_QUERY = {
     "query": "We launch our new eco-friendly running shoes next week. Pre-orders open on Monday!",
     "industry": "sportswear",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from deployments.http.experiments import ExperimentId, find_experiment, table_of
 from deployments.http.problems import Problem
 from pipelines.experiments.assignment import assign_all
 from pipelines.experiments.records import Design, Event, PostCounts
+from pipelines.text.tweets import normalized
 from store.experiments import StoredExperiment, ToldEvent
 
 # From so many events on the hashing of their units leaves the loop to others.
@@ -86,7 +86,7 @@ def _as_told(
     shares = [variant.weight for variant in experiment.variants]
     kept = _places(len(events), errors)
     # Names were normalized when the experiment was created.
-    told_with = [places.get(unicodedata.normalize("NFC", event.variant).strip()) for event in events]
+    told_with = [places.get(normalized(event.variant)) for event in events]
     assigned = assign_all(str(experiment.id), [event.unit for event in events], shares).tolist()
     told = [
         ToldEvent(event.event_id, place, event.type == "engagement", event.unit, event.at or now, place != expected)

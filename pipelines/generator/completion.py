@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
-from pipelines.text.tweets import CONTROL, FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_valid
+from pipelines.text.tweets import FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_valid, normalized, shown_text
 
 OPENING_QUOTES, CLOSING_QUOTES = ('"', "“", "«"), ('"', "”", "»")
 SENTENCE_END = re.compile(r"[.!?…][\"'”»)]*(?=\s|$)|\n")
@@ -45,7 +44,7 @@ def tweet_of(completion: Completion) -> str | None:
     text = THOUGHT.sub("", completion.text, count=1)
     if UNFINISHED_THOUGHT.match(text):
         return None
-    text = unicodedata.normalize("NFC", FORBIDDEN.sub("", CONTROL.sub("", text)).replace("\ufffd", "")).strip()
+    text = normalized(FORBIDDEN.sub("", shown_text(text)).replace("\ufffd", ""))
     if fenced := FENCE.search(text):
         text = fenced[1].strip()
     text = PREFACE.sub("", PREFACE.sub("", text, count=1), count=1).strip()

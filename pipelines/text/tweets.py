@@ -26,6 +26,7 @@ MAX_URL_CHARACTERS = 4096
 MAX_DOMAIN_LABEL_BYTES = 63
 MAX_TCO_SLUG_CHARACTERS = 40
 
+LINE_END = regex.compile(r"\r\n|[\r\x85\u2028\u2029]")
 CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\n\t]]", regex.VERSION1)
 VISIBLE = regex.compile(r"[^\p{Z}\p{C}\p{M}]")
 FORBIDDEN = regex.compile("[\ufffe\ufeff\uffff]")
@@ -41,18 +42,31 @@ class Entity:
     end: int
 
 
+def normalized(text: str) -> str:
+    """Return the text NFC-normalized with LF line ends and no surrounding white space."""
+    return unicodedata.normalize("NFC", LINE_END.sub("\n", text)).strip()
+
+
 def clean_text(text: str) -> str:
-    """Return the text NFC-normalized with LF line ends and no surrounding white space.
+    """Return the normalized text.
 
     Raises:
         ValueError: nothing in it shows, a lone surrogate, or a control character other than line feed and tab.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
+    text = normalized(text)
     if control := CONTROL.search(text):
-        raise ValueError(f"character {control.start()} is a control character (U+{ord(control[0]):04X})")
+        # A lone surrogate of a JSON body arrives as a null.
+        name = "a lone surrogate or a control character" if control[0] == "\0" else "a control character"
+        raise ValueError(f"character {control.start()} is {name} (U+{ord(control[0]):04X})")
     if not VISIBLE.search(text):
         raise ValueError("the text is empty")
     return text
+
+
+def shown_text(text: str) -> str:
+    """Return the normalized text without lone surrogates and control characters; empty where nothing shows."""
+    text = normalized(CONTROL.sub("", LINE_END.sub("\n", text)))
+    return text if VISIBLE.search(text) else ""
 
 
 def weighted_length(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,8 @@ from store.templates import Reading
 from supervisor.embedded import EmbeddedPostgres
 from tests.integration.conftest import caller, fields, save_metrics
 from tests.integration.experiment_calls import TWO, counts, created, event, results, told
+
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,34 @@ async def test_a_draft_assigns_nobody_and_takes_no_events(client: httpx.AsyncCli
 
     assert (assigned.status_code, taken.status_code, refused.status_code) == (409, 409, 409)
     assert "draft" in assigned.json()["detail"]
+
+
+async def test_a_lone_surrogate_costs_its_own_event_or_post_and_no_other(client: httpx.AsyncClient) -> None:
+    split = await created(client)
+    turns = await created(client, design="switchback")
+    lone = "\ud83d"
+    at = {"posted_at": "2026-01-05T09:00:00Z", "likes": 1, "retweets": 0}
+    events = [event(1), event(2, unit=lone), event(f"3{lone}"), event(4, variant=lone), event(5, note=lone), event(6)]
+
+    told_events = await client.post(
+        f"/ab-test/{split['id']}/events", content=json.dumps({"events": events}), headers=JSON
+    )
+    posts = json.dumps({"posts": [{"post_id": lone, **at}, {"post_id": "2", **at}]})
+    told_posts = await client.post(f"/ab-test/{turns['id']}/posts", content=posts, headers=JSON)
+
+    assert (told_events.status_code, told_posts.status_code) == (200, 200)
+    assert told_events.json()["accepted"] == 2
+    assert [one["index"] for one in told_events.json()["rejected"]] == [1, 2, 3, 4]
+    assert told_posts.json()["accepted"] == 1
+    assert [one["index"] for one in told_posts.json()["rejected"]] == [0]
+
+
+async def test_a_variant_is_known_by_its_name_whatever_its_line_ends(client: httpx.AsyncClient) -> None:
+    experiment = await created(client, variants=[{"name": "two\r\nlines"}, {"name": "b"}])
+
+    response = await told(client, experiment, event(1, variant="two\r\nlines"), event(2, variant="two\nlines"))
+
+    assert (response["accepted"], response["rejected"]) == (2, [])
 
 
 async def test_a_unit_keeps_its_variant_and_the_weights_hold(client: httpx.AsyncClient) -> None:

@@ -16,6 +16,7 @@ import pytest
 import regex
 from pydantic import TypeAdapter, ValidationError
 
+from deployments.http.bodies import without_lone_surrogates
 from pipelines.editing.advice import edits
 from pipelines.generator.generator import Generator
 from pipelines.generator.judge import Judge
@@ -24,7 +25,7 @@ from pipelines.policy import lint, load_rules
 from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Analysis, Brief, Draft, Language, Post, Query, Template
 from pipelines.text.facts import invents
-from pipelines.text.tweets import FORBIDDEN, entities, is_postable, is_valid
+from pipelines.text.tweets import CONTROL, FORBIDDEN, entities, is_postable, is_valid
 from pipelines.viral_predictor.predictor import ViralPredictor
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def adapter(record: type) -> TypeAdapter[Any]:
 
 def accepted(record: type, **fields: Any) -> Any:
     """Return the record as HTTP takes it."""
-    return adapter(record).validate_json(json.dumps(fields))
+    return adapter(record).validate_json(without_lone_surrogates(json.dumps(fields).encode()))
 
 
 def post(text: str, number: int = 0) -> dict[str, Any]:
@@ -152,9 +153,8 @@ def test_what_a_terminal_would_obey_and_what_nobody_sees_is_refused(injection: I
     record, fields = {
         "query": (Query, {"query": text}),
         "draft": (Draft, {"text": text}),
-        "history": (Draft, {"text": "New shoes", "history": [post(text)]}),
     }[injection.where]
-    with pytest.raises(ValidationError, match=r"control character|the text is empty|hex escape|at most 4000"):
+    with pytest.raises(ValidationError, match=r"control character|the text is empty|at most 4000"):
         accepted(record, **fields)
 
 
@@ -185,7 +185,7 @@ def test_a_hostile_query_is_put_right_or_left_and_nothing_is_added(analyzer: Que
                 assert not invents(query.query, proposal.text)
 
 
-@each([injection for injection in ACCEPTED if injection.where != "template"])
+@each([one for one in ACCEPTED if one.where != "template" and (one.where, one.kind) != ("history", "control")])
 def test_an_analysis_quotes_the_text_and_says_nothing_else_of_it(analyzer: QueryAnalyzer, injection: Injection) -> None:
     query = accepted(Query, query=injection.written)
     [analysis] = analyzer.analyze([query.query], [None])
@@ -231,6 +231,7 @@ def test_a_link_that_imitates_another_is_pointed_at() -> None:
 def test_a_hostile_history_moves_numbers_and_nothing_else(predictor: ViralPredictor, injection: Injection) -> None:
     history = [post(injection.written if number % 2 else f"Shop news {number}", number) for number in range(40)]
     draft = accepted(Draft, text="Our new shoes are here.", posted_at=MOMENT.isoformat(), history=history)
+    assert not any(CONTROL.search(old.text) for old in draft.history)
     [prediction] = predictor.predict([draft])
     [plain] = predictor.predict([replace(draft, history=())])
     assert 0 <= prediction.viral_score <= 100

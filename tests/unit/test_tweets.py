@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.text.tweets import clean_text, entities, fitting_length, is_valid, weighted_length
+from pipelines.text.tweets import clean_text, entities, fitting_length, is_valid, shown_text, weighted_length
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "data" / "conformance"
 SECTIONS = {
@@ -58,8 +58,10 @@ def test_a_text_is_valid_up_to_280_and_not_beyond() -> None:
     assert not is_valid("語" * 141)
 
 
-def test_line_ends_and_composition_are_normalized() -> None:
-    assert clean_text(" cafe\u0301\r\nnow ") == "café\nnow"
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n", "\x85", "\u2028", "\u2029"])
+def test_line_ends_and_composition_are_normalized(end: str) -> None:
+    assert clean_text(f" cafe\u0301{end}{end}now{end}") == "café\n\nnow"
+    assert shown_text(f"{end}a{end}b\a") == "a\nb"
     assert weighted_length("cafe\u0301") == 4
 
 
