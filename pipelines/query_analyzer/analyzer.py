@@ -31,7 +31,7 @@ from pipelines.text.tweets import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 SPOKEN: tuple[Language, ...] = ("en", "es")
 # What is no prose and breaks a phrase; a hashtag does too, but its word stays.
 NO_PROSE = frozenset({"URL", "MENTION", "CASHTAG", "EMOJI", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"})

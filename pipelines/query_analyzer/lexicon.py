@@ -53,15 +53,61 @@ class Lexicon:
                 continue
             # Acronyms are no word forms: AI is not `ai` (am), US is not `us`.
             lemma = word if token.is_upper and len(word) > 1 else self.lemmas.get(word, word)
-            content = len(word) > 1 and word[0].isalnum() and not {word, lemma} & self.stop_words
+            content = len(word) > 1 and word[0].isalnum()
             words.append(Word(token.text, lemma, token.idx, token.idx + len(word), content, joined))
             joined = True
+        for place, one in enumerate(words):
+            if one.content and not self._is_topic(words, place):
+                words[place] = one._replace(content=False)
         return words
+
+    def _is_topic(self, words: list[Word], place: int) -> bool:
+        """Whether a word can be what a text is about; those before it are decided.
+
+        A stop or weak word cannot, nor a form of one, but for the nouns that are written like it: `wells` and `a gold
+        mine`, and `shares` or `learning` where a noun stands.
+        """
+        form, lemma = words[place].text.lower(), words[place].lemma
+        if not {form, lemma} & self.stop_words:
+            return True
+        if form not in self.stop_words and lemma in NOUNS[self.language]:
+            return True
+        if self.language != "en":
+            return False
+        if form in self.stop_words:
+            return form in NOUN_OR_MODAL and _is_noun_not_modal(words, place)
+        return lemma in NOUN_OR_VERB and form.endswith(("s", "ing")) and _is_noun_not_verb(words, place)
 
     def knows(self, word: str) -> bool:
         """Whether a word is of the language rather than somebody's name: a form, a lemma or a stop word."""
         folded = word.lower().replace("\u2019", "'").removesuffix("'s")
         return folded in self.lemmas or folded in self.stop_words or folded in self.known
+
+
+def _is_noun_not_verb(words: list[Word], place: int) -> bool:
+    """Whether a form of a verb is a noun by its neighbours: `the shares`, `cargo ships in`, not `Acme shares the`."""
+    before, after = _neighbours(words, place)
+    if before is None:
+        return after == "of"
+    return before.text.lower() in BEFORE_NOUNS or (before.content and (after is None or after in AFTER_NOUNS))
+
+
+def _is_noun_not_modal(words: list[Word], place: int) -> bool:
+    """Whether a stop word is a noun by its neighbours: `the mine`, `a tin can of`, not `the coffee can wait`."""
+    before, after = _neighbours(words, place)
+    if before is None or before.text.lower() in DETERMINERS:
+        return before is not None
+    if words[place].lemma == "mine":
+        return before.content
+    determined = before.content and before.joined and words[place - 2].text.lower() in DETERMINERS
+    return determined and (after is None or after in AFTER_NOUNS - {"and", "or"})
+
+
+def _neighbours(words: list[Word], place: int) -> tuple[Word | None, str | None]:
+    """Return the word before and the form after, None where something stands between."""
+    before = words[place - 1] if place and words[place].joined else None
+    after = words[place + 1].text.lower() if place + 1 < len(words) and words[place + 1].joined else None
+    return before, after
 
 
 def load_lexicon(language: Language) -> Lexicon:
@@ -166,10 +212,11 @@ def _spanish_syllables(word: str) -> int:
 # fmt: off
 WEAK_WORDS = {
     "en": frozenset({
-        "amp", "announce", "check", "come", "create", "excited", "finally", "get", "go", "good", "great", "hello",
-        "hey", "hi", "hire", "introduce", "join", "know", "launch", "learn", "let", "like", "look", "love", "miss",
-        "need", "new", "please", "post", "promote", "read", "release", "rt", "share", "ship", "soon", "start", "thanks",
-        "think", "today", "tomorrow", "tonight", "try", "tweet", "via", "wait", "want", "write", "yesterday",
+        "amp", "announce", "best", "better", "check", "come", "create", "excited", "finally", "get", "go",
+        "good", "great", "hello", "hey", "hi", "hire", "introduce", "join", "know", "launch", "learn", "let",
+        "like", "look", "love", "miss", "near", "need", "new", "please", "post", "promote", "read", "release",
+        "rt", "share", "ship", "soon", "start", "thanks", "think", "today", "tomorrow", "tonight", "try",
+        "tweet", "via", "wait", "want", "willing", "write", "yesterday",
     }),
     "es": frozenset({
         "acabar", "amp", "anunciamos", "anunciar", "ayer", "buscamos", "buscar", "compartir", "crear", "descubrir",
@@ -179,6 +226,35 @@ WEAK_WORDS = {
         "tuitear", "ven", "via", "únete",
     }),
 }
+# Lemmas of which every form that is no stop word itself is a noun or said of one: cans, mining, hundreds, sobres.
+NOUNS = {
+    "en": frozenset({
+        "amount", "being", "bottom", "can", "due", "eight", "eleven", "fifteen", "fifty", "first", "five", "forty",
+        "four", "good", "hundred", "mine", "must", "nine", "part", "second", "side", "six", "sixty", "ten", "third",
+        "three", "twelve", "twenty", "two", "well", "while", "why", "will",
+    }),
+    "es": frozenset({
+        "acuerdo", "alrededor", "bien", "contra", "cuenta", "embargo", "lado", "mal", "manera", "modo", "pero", "sobre",
+        "son", "uso", "verdad",
+    }),
+}
+# English lemmas whose forms are nouns or verbs: shares, ships, learning; and stop words that are nouns too.
+NOUN_OR_VERB = frozenset({
+    "back", "call", "check", "down", "front", "hire", "launch", "learn", "like", "look", "love", "move", "name", "need",
+    "post", "read", "release", "share", "ship", "show", "start", "top", "tweet", "up", "write",
+})
+NOUN_OR_MODAL = frozenset({"call", "can", "mine", "move", "show", "well", "will"})
+DETERMINERS = frozenset({
+    "a", "an", "another", "each", "every", "her", "his", "its", "my", "our", "the", "their", "whose", "your",
+})
+BEFORE_NOUNS = DETERMINERS | frozenset({
+    "all", "any", "both", "few", "for", "free", "from", "good", "great", "many", "new", "no", "of", "several", "some",
+    "these", "those", "two", "three", "with", "without",
+})
+AFTER_NOUNS = frozenset({
+    "about", "and", "are", "at", "by", "for", "from", "in", "is", "near", "of", "on", "or", "that", "was", "were",
+    "with",
+})
 # fmt: on
 CONNECTORS = frozenset({"of", "de", "del"})
 LETTER = regex.compile(r"\p{L}")

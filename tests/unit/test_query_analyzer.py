@@ -234,6 +234,56 @@ def test_the_topic_leads_the_keywords(analyzer: QueryAnalyzer, text: str, first:
     assert keywords_of(analyze(analyzer, text))[0] == first
 
 
+@pytest.mark.parametrize(
+    ("text", "weak"),
+    [
+        ("The coffee can wait", "can"),
+        ("This will change everything", "will"),
+        ("Our team can and will win", "can"),
+        ("Everything went well in the village", "well"),
+        ("A friend of mine opened a bakery", "mine"),
+        ("The choice is mine", "mine"),
+        ("Our coat keeps you dry", "keeps"),
+        ("The video shows how to cook", "shows"),
+        ("Acme ships to Spain", "ships"),
+        ("Acme launches new shoes", "launches"),
+        ("We are hiring a data engineer", "hiring"),
+        ("Best coffee in town", "best"),
+    ],
+)
+def test_a_form_of_a_weak_word_is_no_keyword_where_no_noun_stands(
+    analyzer: QueryAnalyzer, text: str, weak: str
+) -> None:
+    assert weak not in " ".join(keywords_of(analyze(analyzer, text, "en"))).lower().split()
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("Old wells near the village", "Old wells"),
+        ("Our wills team is hiring", "wills team"),
+        ("Cans of tuna", "Cans of tuna"),
+        ("A gold mine in Chile", "gold mine"),
+        ("The mine is closed", "mine"),
+        ("She left a will and an oil well", "oil well"),
+        ("Union dues for mining towns", "mining towns"),
+        ("Sporting goods for kids", "Sporting goods"),
+        ("Cargo ships in the harbour", "Cargo ships"),
+        ("TV shows about food", "TV shows"),
+        ("Shares of Acme", "Shares of Acme"),
+        ("Free shipping on all orders", "Free shipping"),
+        ("Creative writing for beginners", "Creative writing"),
+        ("Hundreds of runners", "Hundreds of runners"),
+        ("Sobres de papel reciclado", "Sobres de papel"),
+        ("Las cuentas de la asociación", "cuentas"),
+    ],
+)
+def test_a_noun_that_is_written_like_a_form_of_a_weak_word_is_a_keyword(
+    analyzer: QueryAnalyzer, text: str, keyword: str
+) -> None:
+    assert keyword in keywords_of(analyze(analyzer, text))
+
+
 def test_keywords_hold_no_links_handles_punctuation_or_stop_words(analyzer: QueryAnalyzer) -> None:
     text = "The roastery of @ana: beans, beans & more beans!!! https://example.com/roast #ColdBrew $5 | {x}"
     found = keywords_of(analyze(analyzer, text, "en"))
