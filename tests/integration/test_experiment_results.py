@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from scipy.stats import chi2_contingency
+from scipy.stats import binomtest, chi2_contingency
 
 from pipelines.experiments.assignment import assign
 from tests.integration.conftest import fields
@@ -81,6 +81,19 @@ async def test_events_late_twice_and_out_of_order_count_each_unit_once(client: h
         "units dated before the start or after now: 1",
         "units engaged without an impression, and not counted: 1",
     ]
+
+
+@pytest.mark.parametrize(("control", "b", "share"), [(5, 5, 0.1), (10, 4, 0.05), (199, 2, 0.001), (18, 2, 0.01)])
+async def test_a_sound_split_of_few_units_is_not_invalid(
+    client: httpx.AsyncClient, control: int, b: int, share: float
+) -> None:
+    variants = [{"name": "control", "weight": 1 - share}, {"name": "b", "weight": share}]
+    experiment = await created(client, channel="ads", variants=variants)
+    await told(client, experiment, *counts("control", control, 1), *counts("b", b, 1))
+    found = await results(client, experiment)
+
+    assert found["srm_p"] == pytest.approx(binomtest(b, control + b, share).pvalue)
+    assert found["decision"] == "keep_going"
 
 
 async def test_results_show_each_day_in_order(client: httpx.AsyncClient) -> None:

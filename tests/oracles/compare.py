@@ -21,6 +21,7 @@ from scipy.stats.contingency import expected_freq, relative_risk
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_chisquare, proportions_ztest
 
+from pipelines.experiments.significance import SMALLEST_EXPECTED_OF_SPLIT
 from tests.oracles.figures import Figures, distance, ours
 
 CASES = Path(__file__).with_name("cases.json")
@@ -35,7 +36,7 @@ ORACLES = {
     "omnibus": "statsmodels proportions_chisquare",
     "holm": "statsmodels multipletests",
     "benjamini_hochberg": "statsmodels multipletests",
-    "srm": "gbstats check_srm",
+    "srm": "gbstats check_srm, scipy binomtest",
     "wilson": "scipy binomtest",
     "newcombe": "statsmodels confint_proportions_2indep",
     "log_relative": "scipy relative_risk",
@@ -87,11 +88,11 @@ def oracles(case: dict) -> Figures:
     figures: Figures = {
         "holm": multipletests(case["p_values"], method="holm")[1].tolist(),
         "benjamini_hochberg": multipletests(case["p_values"], method="fdr_bh")[1].tolist(),
-        "srm": [float(check_srm(case["n_units"], case["weights"]))],
         "wilson": [limit for n, x in arms for limit in binomtest(x, n).proportion_ci(1 - alpha, method="wilson")],
         "newcombe": list(confint_proportions_2indep(x_v, n_v, x_c, n_c, method="newcomb", compare="diff", alpha=alpha)),
         "log_relative": None,
         "needs_exact": [float(expected_freq(table).min() < 5)],
+        **split(case["n_units"], case["weights"]),
         **bayes(arms),
     }
     if min(x_c, x_v) > 0:
@@ -116,6 +117,15 @@ def oracles(case: dict) -> Figures:
         config = SequentialConfig(difference_type="absolute", alpha=alpha, sequential_tuning_parameter=tuned_to)
         figures["always_valid_score_test"] = [PooledSequentialTest(control, variant, config).p_value]
     return figures
+
+
+def split(n_units: list[int], weights: list[float]) -> Figures:
+    """Pearson's test where counts are large, the exact one of two arms with small ones, and no oracle of more arms."""
+    if min(weights) / sum(weights) * sum(n_units) >= SMALLEST_EXPECTED_OF_SPLIT:
+        return {"srm": [float(check_srm(n_units, weights))]}
+    if len(n_units) == 2:
+        return {"srm": [binomtest(n_units[0], sum(n_units), weights[0] / sum(weights)).pvalue]}
+    return {}
 
 
 def bayes(arms: list[list[int]]) -> Figures:
