@@ -225,6 +225,8 @@ def _split(experiment: StoredExperiment, plan: Plan, counts: Counts, now: dateti
         else None,
         crossed=counts.crossed,
         misdated=sum(count.misdated for count in counts.days),
+        engaged_early=sum(count.engaged_early for count in counts.days),
+        after_stop=sum(count.after_stop for count in counts.days),
         unexposed=counts.unexposed,
         beyond=counts.beyond,
         ended=experiment.state in {"stopped", "concluded"},

@@ -55,15 +55,19 @@ class ToldEvent(NamedTuple):
 class DayCount:
     """Units of a variant that were first exposed on a day (UTC), and how many of them engaged, then or later.
 
-    `mismatched` were told with another variant than they were assigned, `misdated` before the start or after now.
+    `engaged_early` engaged before that impression alone and are none of the engaged. `mismatched` were told with
+    another variant than they were assigned, `misdated` with something before the start or after now, `after_stop` saw
+    it first when the experiment was over.
     """
 
     variant: int
     day: date
     exposed: int
     engaged: int
+    engaged_early: int
     mismatched: int
     misdated: int
+    after_stop: int
 
 
 @dataclass(frozen=True, kw_only=True)

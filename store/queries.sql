@@ -274,19 +274,22 @@ WITH taking AS (
 ), mismatched AS (
     SELECT event_id FROM unnest($3::text[], $8::boolean[]) AS told (event_id, mismatch) WHERE mismatch
 ), summed AS (
-    INSERT INTO experiment_units AS units (experiment_id, variant, unit, exposed_at, engaged_at, mismatch)
+    INSERT INTO experiment_units AS units
+        (experiment_id, variant, unit, exposed_at, engaged_at, last_engaged_at, mismatch)
     SELECT
         $1, variant, unit, min(at) FILTER (WHERE NOT engagement), min(at) FILTER (WHERE engagement),
-        bool_or(event_id IN (SELECT event_id FROM mismatched))
+        max(at) FILTER (WHERE engagement), bool_or(event_id IN (SELECT event_id FROM mismatched))
     FROM saved
     GROUP BY variant, unit
     ORDER BY variant, unit
     ON CONFLICT (experiment_id, variant, unit) DO UPDATE SET
         exposed_at = least(units.exposed_at, EXCLUDED.exposed_at),
-        engaged_at = least(units.engaged_at, EXCLUDED.engaged_at)
+        engaged_at = least(units.engaged_at, EXCLUDED.engaged_at),
+        last_engaged_at = greatest(units.engaged_at, units.last_engaged_at, EXCLUDED.last_engaged_at)
     WHERE
         EXCLUDED.exposed_at < coalesce(units.exposed_at, 'infinity')
         OR EXCLUDED.engaged_at < coalesce(units.engaged_at, 'infinity')
+        OR EXCLUDED.last_engaged_at > coalesce(units.last_engaged_at, units.engaged_at)
 )
 SELECT CASE WHEN EXISTS (SELECT FROM taking) THEN (SELECT count(*) FROM saved) END;
 
@@ -318,25 +321,41 @@ WHERE experiment_id = $1
 ORDER BY posted_at, post_id;
 
 -- name: count_units
--- Units by variant and the day of their first impression; a NULL day for those that engaged without one.
+-- Units by variant and the day of their first impression; a NULL day for those that engaged without one. A unit is
+-- engaged where one of its engagements, so the last, is not before that impression.
 SELECT
-    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(exposed_at) AS exposed, count(engaged_at) AS engaged,
+    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(exposed_at) AS exposed,
+    count(*) FILTER (WHERE last_engaged >= coalesce(exposed_at, '-infinity')) AS engaged,
+    count(*) FILTER (WHERE last_engaged < exposed_at) AS engaged_early,
     count(*) FILTER (WHERE mismatch) AS mismatched,
-    count(*) FILTER (WHERE exposed_at NOT BETWEEN started_at AND now() + interval '5 minutes') AS misdated
-FROM experiment_units
-JOIN experiments ON id = experiment_id
-WHERE experiment_id = $1
+    count(*) FILTER (
+        WHERE least(exposed_at, engaged_at) < started_at
+        OR greatest(exposed_at, last_engaged) > now() + interval '5 minutes'
+    ) AS misdated,
+    count(*) FILTER (WHERE exposed_at > stopped_at) AS after_stop
+FROM (
+    SELECT units.*, started_at, stopped_at, greatest(engaged_at, last_engaged_at) AS last_engaged
+    FROM experiment_units AS units
+    JOIN experiments ON id = experiment_id
+    WHERE experiment_id = $1
+) AS all_units
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
 -- name: count_first_units
 -- The same of the first units by their first impression.
 SELECT
-    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(*) AS exposed, count(engaged_at) AS engaged,
+    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, count(*) AS exposed,
+    count(*) FILTER (WHERE last_engaged >= exposed_at) AS engaged,
+    count(*) FILTER (WHERE last_engaged < exposed_at) AS engaged_early,
     count(*) FILTER (WHERE mismatch) AS mismatched,
-    count(*) FILTER (WHERE exposed_at NOT BETWEEN started_at AND now() + interval '5 minutes') AS misdated
+    count(*) FILTER (
+        WHERE least(exposed_at, engaged_at) < started_at
+        OR greatest(exposed_at, last_engaged) > now() + interval '5 minutes'
+    ) AS misdated,
+    count(*) FILTER (WHERE exposed_at > stopped_at) AS after_stop
 FROM (
-    SELECT units.*, started_at
+    SELECT units.*, started_at, stopped_at, greatest(engaged_at, last_engaged_at) AS last_engaged
     FROM experiment_units AS units
     JOIN experiments ON id = experiment_id
     WHERE experiment_id = $1 AND exposed_at IS NOT NULL

@@ -46,8 +46,9 @@ class Split:
 
     `cells` is (variants, days); `units_per_day` what came in a day so far, None before there is a pace. Of the units
     `mismatched` were told with another variant than they were assigned (None where nobody assigns them here), `crossed`
-    with more than one, `misdated` before the start or after now; `unexposed` engaged without an impression, `beyond`
-    came after a fixed test had its size. `ended` says that no more will come.
+    with more than one, `misdated` with something before the start or after now; `engaged_early` engaged before their
+    first impression alone, `unexposed` without one, `after_stop` saw it first after the test was stopped, `beyond` came
+    after a fixed test had its size. `ended` says that no more will come.
     """
 
     names: tuple[str, ...]
@@ -57,7 +58,9 @@ class Split:
     mismatched: int | None = 0
     crossed: int = 0
     misdated: int = 0
+    engaged_early: int = 0
     unexposed: int = 0
+    after_stop: int = 0
     beyond: int = 0
     ended: bool = False
     units_per_day: float | None = None
@@ -252,7 +255,9 @@ def _warnings(split: Split, guard: Overdispersion, *, bandit: bool) -> tuple[str
     counted = {
         "told with more than one variant, and counted for each": split.crossed,
         "dated before the start or after now": split.misdated,
+        "engaged before their first impression alone, and not counted as engaged": split.engaged_early,
         "engaged without an impression, and not counted": split.unexposed,
+        "first seen after the stop, and counted": split.after_stop,
         "beyond the planned size, at which a fixed test is read, and not counted": split.beyond,
     }
     warnings = [f"units {what}: {count:,}" for what, count in counted.items() if count]

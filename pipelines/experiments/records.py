@@ -109,7 +109,8 @@ class NewExperiment(Plan):
 class Event:
     """A unit saw a variant, or engaged with it; `at` is when, and when it came in where nobody says.
 
-    An event id counts once within an experiment, whatever comes with it the second time.
+    An event id counts once within an experiment, whatever comes with it the second time. A unit is engaged where one of
+    its engagements with a variant is not before its first impression of it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

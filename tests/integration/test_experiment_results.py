@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -81,6 +81,50 @@ async def test_events_late_twice_and_out_of_order_count_each_unit_once(client: h
         "units dated before the start or after now: 1",
         "units engaged without an impression, and not counted: 1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("engaged", "counted", "warnings"),
+    [
+        ([-1], 0, ["units engaged before their first impression alone, and not counted as engaged: 1"]),
+        ([-1, 1], 1, []),
+        (
+            [-30 * 24 * 3600],
+            0,
+            [
+                "units dated before the start or after now: 1",
+                "units engaged before their first impression alone, and not counted as engaged: 1",
+            ],
+        ),
+        ([365 * 24 * 3600], 1, ["units dated before the start or after now: 1"]),
+        ([1, 365 * 24 * 3600], 1, ["units dated before the start or after now: 1"]),
+    ],
+)
+async def test_an_engagement_counts_by_its_time(
+    client: httpx.AsyncClient, engaged: list[int], counted: int, warnings: list[str]
+) -> None:
+    """Seconds from the impression, which is half a minute after the start."""
+    experiment = await created(client, channel="ads")
+    seen = datetime.now(UTC) + timedelta(seconds=30)
+    times = [(seconds, (seen + timedelta(seconds=seconds)).isoformat()) for seconds in engaged]
+    engagements = [event(seconds, kind="engagement", at=at) for seconds, at in times]
+
+    await told(client, experiment, event("seen", at=seen.isoformat()), *engagements)
+    found = await results(client, experiment)
+
+    assert (found["variants"][0]["impressions"], found["variants"][0]["engagements"]) == (1, counted)
+    assert found["warnings"] == warnings
+
+
+async def test_units_first_seen_after_the_stop_count_and_are_reported(client: httpx.AsyncClient) -> None:
+    experiment = await created(client, channel="ads")
+    await told(client, experiment, event(1, "in time"))
+    await client.post(f"/ab-test/{experiment['id']}/stop")
+    await told(client, experiment, event(2, "late"), event(3, "late", kind="engagement"))
+    found = await results(client, experiment)
+
+    assert (found["variants"][0]["impressions"], found["variants"][0]["engagements"]) == (2, 1)
+    assert found["warnings"] == ["units first seen after the stop, and counted: 1"]
 
 
 @pytest.mark.parametrize(("control", "b", "share"), [(5, 5, 0.1), (10, 4, 0.05), (199, 2, 0.001), (18, 2, 0.01)])

@@ -149,6 +149,87 @@ async def test_an_engagement_counts_once_the_unit_was_exposed_whichever_comes_fi
     assert after.unexposed == 0
 
 
+@pytest.mark.parametrize(
+    ("seen", "engaged", "counts"),
+    [
+        ([0], [-1 / 3600], 0),
+        ([0], [-30 * 24], 0),
+        ([5, 3], [1, 2], 0),
+        ([0], [0], 1),
+        ([0], [-1, 1], 1),
+        ([0], [1, -1], 1),
+        ([0], [-2, 1, -1], 1),
+        ([5, 0], [3], 1),
+        ([0], [365 * 24], 1),
+    ],
+)
+async def test_an_engagement_counts_where_one_of_the_unit_is_not_before_its_first_impression(
+    store: Store, seen: list[float], engaged: list[float], counts: int
+) -> None:
+    """Whatever comes in first, and in one batch or each event alone."""
+    told = [event(f"seen {hours}", "u", hours=hours) for hours in seen]
+    told += [event(f"engaged {hours}", "u", engaged=True, hours=hours) for hours in engaged]
+    for order in (told, told[::-1]):
+        alone, together = await created(store), await created(store)
+        for one in order:
+            await store.experiments.save_events("default", alone.id, [one])
+        await store.experiments.save_events("default", together.id, order)
+
+        assert await tally(store, alone) == await tally(store, together) == {0: (1, counts)}
+        (day,) = (await store.experiments.counts(alone.id)).days
+        assert (day.engaged_early, (await store.experiments.counts(alone.id, 0)).days) == (1 - counts, ())
+
+
+async def test_of_the_first_units_an_engagement_counts_by_its_time_too(store: Store) -> None:
+    experiment = await created(store)
+    events = [event("1", "u", hours=1), event("2", "u", engaged=True), event("3", "v", hours=2), event("4", "w", 1)]
+    await store.experiments.save_events("default", experiment.id, events)
+
+    (w, u) = sorted((await store.experiments.counts(experiment.id, 2)).days, key=lambda day: -day.variant)
+    assert [(day.exposed, day.engaged, day.engaged_early) for day in (w, u)] == [(1, 0, 0), (1, 0, 1)]
+
+
+async def test_what_is_dated_before_the_start_or_after_now_is_told_and_so_is_what_was_seen_after_the_stop(
+    store: Store,
+) -> None:
+    experiment = await created(store)
+    now = datetime.now(UTC)
+
+    def told(unit: str, seen: timedelta, engaged: timedelta) -> list[ToldEvent]:
+        return [
+            ToldEvent(f"{unit} {kind}", 0, kind == "engaged", unit, now + shift, mismatch=False)
+            for kind, shift in (("seen", seen), ("engaged", engaged))
+        ]
+
+    moment, year = timedelta(seconds=30), timedelta(days=365)
+    units = {"sound": (moment, 2 * moment), "long ago": (moment, -year), "years ahead": (moment, year)}
+    units |= {"seen long ago": (-year, moment)}
+    for unit, shifts in units.items():
+        await store.experiments.save_events("default", experiment.id, told(unit, *shifts))
+    running = (await store.experiments.counts(experiment.id)).days
+    await store.experiments.stop("default", experiment.id, None)
+    stopped = (await store.experiments.counts(experiment.id)).days
+
+    assert [sum(day.misdated for day in days) for days in (running, stopped)] == [3, 3]
+    assert [sum(day.after_stop for day in days) for days in (running, stopped)] == [0, 3]
+    assert [sum(day.engaged for day in days) for days in (running, stopped)] == [3, 3]
+
+
+async def test_units_that_a_release_without_the_last_engagement_wrote_count_by_the_first(
+    store: Store, connection: asyncpg.Connection
+) -> None:
+    experiment = await created(store)
+    for unit, hours in (("early", -1), ("in time", 1)):
+        await store.experiments.save_events(
+            "default", experiment.id, [event(f"{unit}1", unit), event(f"{unit}2", unit, engaged=True, hours=hours)]
+        )
+    await connection.execute("UPDATE experiment_units SET last_engaged_at = NULL")
+    assert await tally(store, experiment) == {0: (2, 1)}
+
+    await store.experiments.save_events("default", experiment.id, [event("3", "in time", engaged=True, hours=-2)])
+    assert await tally(store, experiment) == {0: (2, 1)}
+
+
 async def test_a_unit_belongs_to_the_day_of_its_first_impression_however_late_that_comes_in(store: Store) -> None:
     experiment = await created(store)
     for number, hours in enumerate((40, 15, 60)):
@@ -188,8 +269,11 @@ async def test_eight_writers_at_once_count_exactly_what_one_would(database: str)
               hours=chance.uniform(0, 72))
         for number in range(4000)
     ]  # fmt: skip
-    exposed = {(e.variant, e.unit) for e in events if not e.engagement}
-    engaged = {(e.variant, e.unit) for e in events if e.engagement} & exposed
+    exposed: dict[tuple[int, str], datetime] = {}
+    for e in events:
+        if not e.engagement:
+            exposed[e.variant, e.unit] = min(e.at, exposed.get((e.variant, e.unit), e.at))
+    engaged = {key for e in events if e.engagement and (key := (e.variant, e.unit)) in exposed and e.at >= exposed[key]}
     store = await Store.connect(database, min_size=1, max_size=8, timeout_s=20)
     experiment = await created(store)
 

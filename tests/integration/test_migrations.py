@@ -90,6 +90,36 @@ async def test_runs_at_the_same_time_apply_each_migration_once(empty_database: s
     assert sorted(results, key=len) == [[], [], [], [], VERSIONS]
 
 
+async def test_units_from_before_the_last_engagement_was_kept_get_it_from_their_events(
+    empty_database: str, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    for version in VERSIONS[: VERSIONS.index("0005_last_engagement")]:
+        shutil.copy(MIGRATIONS / f"{version}.sql", before)
+    await migrate(empty_database, before)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute("""
+        INSERT INTO experiment_events (experiment_id, event_id, variant, engagement, unit, at)
+        SELECT '00000000-0000-0000-0000-000000000001', unit || minute || engagement, 0, engagement, unit,
+            '2026-03-02 12:00Z'::timestamptz + minute * interval '1 minute'
+        FROM (VALUES ('both', 0, false), ('both', -5, true), ('both', 5, true), ('both', 9, true),
+            ('early', 0, false), ('early', -5, true), ('in time', 0, false), ('in time', 5, true),
+            ('unseen', 1, true), ('unseen', 7, true)) AS told (unit, minute, engagement);
+        INSERT INTO experiment_units (experiment_id, variant, unit, exposed_at, engaged_at, mismatch)
+        SELECT experiment_id, variant, unit, min(at) FILTER (WHERE NOT engagement), min(at) FILTER (WHERE engagement),
+            false FROM experiment_events GROUP BY 1, 2, 3
+    """)
+
+    await migrate(empty_database)
+
+    rows = await connection.fetch(
+        "SELECT unit, extract(minute FROM last_engaged_at)::int AS minute FROM experiment_units ORDER BY unit"
+    )
+    await connection.close()
+    assert {row["unit"]: row["minute"] for row in rows} == {"both": 9, "early": 55, "in time": None, "unseen": 7}
+
+
 async def test_the_command_migrates_and_says_what_is_missing(empty_database: str) -> None:
     async def run(*arguments: str) -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
