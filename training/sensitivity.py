@@ -262,7 +262,7 @@ def card(metadata: dict[str, Any], written: Sequence[dict[str, str]], figures: d
         f"Of {FOLDS} folds. Caught: not read as `none`; named: read as what it is; alarms: texts of `none` read as",
         "another, of those written to be mistaken, and of briefs. The threshold is even: a lower one caught hardly",
         "more and named one brief in twenty. The signs were written by somebody who knew the texts, so",
-        "the figures flatter: of texts by a stranger to both 53 of 60 were caught, and 54 of 60 look-alikes",
+        "the figures flatter: of texts by a stranger to both 51 of 60 were caught, and 54 of 60 look-alikes",
         "were served; the misses of an earlier version were seen before the last texts were written.",
         "",
         f"| part | {' | '.join(f'{of}: caught, named' for of in LABELS[1:])} | alarms: written, briefs |",
