@@ -8,6 +8,7 @@ import regex
 
 from pipelines.editing import spelling
 from pipelines.editing.masks import IS_HELD, mask
+from pipelines.editing.requests import is_order
 from pipelines.records import Language
 from pipelines.text.sentences import sentences
 
@@ -18,28 +19,6 @@ WHOLE_SHARE = 0.5
 ROW_WORDS = 3.2
 WORD = regex.compile(r"[\p{L}\p{M}]+(?:['\u2019]\p{L}+)*")
 PART = regex.compile(r"[,;|/\u00b7\u2022+\n]| - ")
-REQUEST = {
-    "en": regex.compile(
-        r"^(?:please |pls |can you |could you |help me (?:to )?|i (?:need|want) (?:you to |a |some )?)?"
-        r"(?:write|draft|generate|create|compose|make|give me|suggest|come up with|rewrite|rephrase|turn (?:this|"
-        r"it) into|"
-        r"need|i need|i want|tweet about|post about|a (?:tweet|post|thread) (?:about|on|for)|ideas for)\b"
-        r"(?=.{0,60}\b(?:tweets?|posts?|threads?|captions?|ideas?|hashtags?|announcement|slogan|bio|hook|"
-        r"headline)\b)|"
-        r"^(?:tweet|post|thread|caption|announcement|something) (?:about|for|on|to (?:announce|promote))\b",
-        regex.IGNORECASE,
-    ),
-    "es": regex.compile(
-        r"^(?:por favor,? )?(?:escribe|escríbeme|redacta|genera|crea|haz(?:me)?|dame|sugiere|necesito|quiero|"
-        r"ayúdame con|"
-        r"reescribe|convierte)\b(?=.{0,60}\b(?:tuits?|tweets?|post|posts|publicación|publicacion|hilo|ideas|"
-        r"texto|anuncio|"
-        r"eslogan|copy|pie de foto)\b)|^(?:tuit|tweet|post|publicación|hilo|ideas|algo) (?:sobre|para|de)\b",
-        regex.IGNORECASE,
-    ),
-}
-
-
 # A question in any case: an auxiliary and its subject, or a question word, an auxiliary and its subject.
 ASKED = {
     "en": regex.compile(
@@ -139,7 +118,7 @@ def is_statement(text: str, language: Language) -> bool:
     """Whether a text can be posted as it is: whole sentences, a question, a notice, an opinion."""
     masked = mask(" ".join(text.split()))
     spoken = IS_HELD.sub(" ", masked.text).strip()
-    if REQUEST[language].search(spoken):
+    if is_order(spoken, language):
         return False
     parts = [sentence for sentence, _ in sentences(masked.text, hasty=True) if WORD.search(IS_HELD.sub("", sentence))]
     whole = [part for part in parts if says_something(part, language)]

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeAlias
 import regex
 
 from pipelines.editing.polish import is_list, polish
+from pipelines.editing.requests import is_request, subject
 from pipelines.editing.spelling import is_known
 from pipelines.editing.statements import is_statement
 from pipelines.editing.threads import is_thread, read_thread, split_thread
@@ -38,36 +39,6 @@ SEED_STEP: Final = 2**20 + 7
 WORD: Final = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['\u2019]\p{L}+)?")
 # What passed, by its text, with what the model that wrote it thinks of it.
 Found: TypeAlias = dict[str, tuple[Proposal, float | None]]
-# What is said to the tool and not to readers.
-REQUEST: Final = regex.compile(
-    r"^(?:(?:please|pls|can you|could you|i (?:want|need) you to|por favor|puedes|quiero que)\b[ ,]*)*"
-    r"(?:(?:write|draft|escribe|redacta|escribas)\b(?=.*\b(?:something|tweet|post|thread|about|algo|tuit|hilo|sobre)\b)"
-    r"|(?:make|create|give|haz|hazme|crea|dame)(?: me| us)? (?:an?|some|un|una) (?:tweet|post|thread|tuit|hilo)\b"
-    r"|(?:tweet|post|publica) (?:about|something|sobre|algo)\b"
-    r"|(?:tell (?:people|everyone|them|our \w+)|let people know) (?:about|that|how)\b)"
-    r"|^(?:something|algo) (?:about|on|sobre)\b|\b(?:poll|encuesta) (?:please|pls|por favor|porfa)\b",
-    regex.IGNORECASE,
-)
-# How such a request begins, up to what the post is about.
-LEAD: Final = regex.compile(
-    r"^(?:(?:please|pls|can you|could you|i (?:want|need)(?: you to)?|por favor|puedes|quiero(?: que)?|necesito)\b"
-    r"[ ,]*)*"
-    r"(?:(?:write|draft|make|create|give|haz|hazme|crea|dame|escribe|redacta|escribas) (?:(?:me|us) )?"
-    r"(?:(?:an?|some|un|una) )?(?:\p{L}+ )?(?:tweet|post|thread|tuit|hilo|something|algo)"
-    r"|(?:an? |un )?(?:tweet|tuit)|something|algo)(?: (?:nice|short|funny|lindo|bonito|corto))?"
-    r" (?:about|on|saying|sobre|para|diciendo que)(?: (?:how|that|cómo|como))?:? "
-    r"|^(?:tell (?:people|everyone|them|our \p{L}+)|let people know) (?:about|that) "
-    # What leads to the text itself: "draft, not sure about the end: ...", "solo púlelo: «...»", "quiero publicar que"
-    r"|^(?:(?:rough )?draft|borrador)\b[^:.!?\n]{0,40}: "
-    r"|^(?:(?!\b(?:we|i|our|they)\b)[^:.!?\n]){0,60}\b(?:polish|fix|edit|improve|tidy|reword)"
-    r"(?: (?:this|it|up|the text|my (?:tweet|post|draft)))*: "
-    r"|^[^:.!?\n]{0,60}\b(?:p[uú]le|corr[ií]ge|mej[oó]ra|arr[eé]gla)(?:me)?(?:lo|la)?"
-    r"(?: (?:esto|este texto|porfa|por favor))?: "
-    r"|^(?:hola,? )?(?:quiero|quisiera|necesito) (?:publicar|tuitear|postear|decir) (?:q|que) ",
-    regex.IGNORECASE,
-)
-QUOTED: Final = regex.compile(r"[«\"“](?P<said>[^«»\"“”]+)[»\"”]\.?")
-MIN_SUBJECT_WORDS: Final = 3
 # Lines with fewer facts are a row of keywords.
 MIN_LISTED: Final = 2
 
@@ -169,7 +140,7 @@ class Generator:
         asked, brief = brief.query, replace(brief, query=subject(brief.query))
         own = polish(brief.query, brief.language)
         slots = slots_of(brief)
-        usable = not ("topic" in slots or is_unfinished(own, brief.language) or REQUEST.search(own))
+        usable = not ("topic" in slots or is_unfinished(own, brief.language) or is_request(own))
         threaded = brief.format == "thread" or is_thread(brief.query)
         if usable and not threaded and own != asked and is_valid(own):
             proposals.append(Proposal(own, weighted_length(own), "edit"))
@@ -203,7 +174,7 @@ class Generator:
                 and tweet not in found
                 and tweet != brief.query
                 and is_valid(tweet)
-                and not REQUEST.search(tweet)
+                and not is_request(tweet)
                 and (is_complete(tweet, brief.language) or not is_unfinished(brief.query, brief.language))
                 and not stumbles(brief.query, tweet)
                 and not verify(brief.query, tweet, brief.language, opinion=self._opinions.get(brief.language))
@@ -226,15 +197,6 @@ def is_complete(text: str, language: Language) -> bool:
     """Whether a text may be posted as it is: it says something and does not break off, or lists facts in lines."""
     listed = is_list(text) and len(facts(text)) >= MIN_LISTED
     return listed or (is_statement(text, language) and not is_unfinished(text, language))
-
-
-def subject(query: str) -> str:
-    """Return what a request to the tool is about: "write a post about how ..." is none of the post; else the query."""
-    lead = LEAD.match(query)
-    rest = query[lead.end() :].strip() if lead else ""
-    whole = QUOTED.fullmatch(rest)
-    rest = whole["said"] if whole else rest
-    return rest if len(rest.split()) >= MIN_SUBJECT_WORDS else query
 
 
 def _thread(text: str, language: Language) -> Proposal:

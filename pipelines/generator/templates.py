@@ -297,15 +297,21 @@ def _filling(parts: Parts, slots: Mapping[str, str], brief: Brief) -> Mapping[st
 
     The link and tag that close the text stay in `text` where the frame has no place of their own for them.
     """
-    always = {part.name for part in parts if isinstance(part, Slot)}
-    for part in parts:
-        if isinstance(part, Choice):
-            always |= frozenset.intersection(*(frozenset(slot_names(option)) for option in part.options))
+    always = _always(parts)
     if not any(whole <= always for whole in WHOLE):
         return None
     if {"url", "hashtag"} & slots.keys() <= always:
         return slots
     return {**slots, "text": polish(brief.query, brief.language)} if always.isdisjoint({"url", "hashtag"}) else None
+
+
+@lru_cache(maxsize=8192)
+def _always(parts: Parts) -> frozenset[str]:
+    """Return the slots that stand in every variant of a frame whose optional parts are filled or gone."""
+    found = frozenset(part.name for part in parts if isinstance(part, Slot))
+    return found.union(
+        *(frozenset.intersection(*map(_always, part.options)) for part in parts if isinstance(part, Choice))
+    )
 
 
 def suits(tone: Tone, asked: Tone) -> bool:

@@ -12,10 +12,11 @@ from typing import Any, get_args
 
 import pytest
 
+from pipelines.editing.requests import subject
 from pipelines.errors import ModelMissing, ModelUnavailable
 from pipelines.generator.completion import Completion, tweet_of
 from pipelines.generator.examples import N_SHOWN, guide, nearest
-from pipelines.generator.generator import SEED_STEP, Generator, subject
+from pipelines.generator.generator import SEED_STEP, Generator
 from pipelines.generator.judge import Judge
 from pipelines.generator.language_model import LONG_ENOUGH, LanguageModel, Sampler, forward
 from pipelines.generator.templates import realise

@@ -133,7 +133,9 @@ def test_the_accounts_own_library_is_used_instead_of_the_bundled_one() -> None:
     }
 
 
-@pytest.mark.parametrize("content", ["{first}", "News: {first}{? See {url}}", "{price} only", "{text|first}"])
+@pytest.mark.parametrize(
+    "content", ["{first}", "News: {first}{? See {url}}", "{price} only", "{{text}|{first}}", "{so {{text}|x}|{text}}"]
+)
 def test_no_template_drops_a_part_of_the_text(content: str) -> None:
     query = "Boil water notice until Friday noon. Do not give unboiled water to babies. It costs £3."
     assert realise(replace(BRIEF, query=query, templates=(template(content=content),))) == []
