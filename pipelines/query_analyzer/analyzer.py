@@ -1,7 +1,7 @@
 """Reads language, entities, keywords, readability and findings from texts; affect is read elsewhere.
 
 Rules and tables only: function words and n-grams for the language, spaCy's blank tokenizers with lookup lemmas for
-words. A trained spaCy pipeline adds PERSON, ORG and GPE where one is configured. Nothing is downloaded.
+words. A trained spaCy pipeline adds PERSON, ORG and LOC where one is configured. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from pipelines.text.tweets import (
     entities,
     fitting_length,
     is_postable,
+    overlaps,
     weighted_length,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-RULES_VERSION = "4"
+RULES_VERSION = "5"
 SPOKEN: tuple[Language, ...] = ("en", "es")
 # What is no prose and breaks a phrase; a hashtag does too, but its word stays.
-NO_PROSE = frozenset({"URL", "MENTION", "CASHTAG", "EMOJI", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME"})
-NAMES = {"PERSON": "PERSON", "PER": "PERSON", "ORG": "ORG", "GPE": "GPE", "LOC": "GPE"}
+NO_PROSE = frozenset({"URL", "MENTION", "CASHTAG", "EMOJI", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME", "QUANTITY"})
+NAMES = {"PERSON": "PERSON", "PER": "PERSON", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC"}
 
 
 class QueryAnalyzer:
@@ -105,7 +106,7 @@ class QueryAnalyzer:
             entities=found
             if plain == text
             else tuple(replace(entity, text=text[entity.start : entity.end]) for entity in found),
-            keywords=keywords(prose, words, lexicon.language) if lexicon else None,
+            keywords=keywords(prose, words, lexicon) if lexicon else None,
             complexity_score=complexity,
             readability=readability,
             findings=tuple(_findings(text, plain, length, found)),
@@ -161,7 +162,7 @@ def _prose(text: str, found: tuple[Entity, ...]) -> str:
 
 
 def _amounts(text: str) -> Iterator[Entity]:
-    """Yield MONEY, PERCENT, DATE and TIME in English and Spanish notation."""
+    """Yield MONEY, PERCENT, DATE, TIME and QUANTITY in English and Spanish notation, whole with sign and range."""
     for pattern in (AMOUNTS, DAYS) if DIGIT.search(text) else (DAYS,):
         for match in pattern.finditer(text):
             yield Entity(text=match[0], label=match.lastgroup or "DATE", start=match.start(), end=match.end())
@@ -170,7 +171,7 @@ def _amounts(text: str) -> Iterator[Entity]:
 def _without_overlap(found: list[Entity]) -> tuple[Entity, ...]:
     kept: list[Entity] = []
     for entity in found:
-        if all(entity.end <= other.start or entity.start >= other.end for other in kept):
+        if not any(overlaps(entity, other) for other in kept):
             kept.append(entity)
     return tuple(sorted(kept, key=lambda entity: entity.start))
 
@@ -195,21 +196,45 @@ def _findings(text: str, plain: str, length: int, found: tuple[Entity, ...]) -> 
 BREAK = " | "
 
 _NUMBER = r"\d+(?:[.,]\d+)*"
+_SIGN = r"(?:(?<![\p{L}\p{N}.,])[-\u2212+\u00b1]\s?)?"
+_TO = r"(?:\s?[-\u2013\u2014]\s?|\s(?:to|and|till|until|through|a|al|y|hasta)\s)"
 _MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre"
-    r"|diciembre)"
+    r"(?:(?:january|february|march|april|may|june|july|august|september|october|november|december|enero|febrero|marzo"
+    r"|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre)\b"
+    r"|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
 )
+_DAY = r"(?<![\d.,])(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th|\u00ba)?(?![\d%]|[.,]\d)"
+_YEAR = r"(?:,?\s(?:de\s|del\s)?\d{4}\b)?"
+_SCALE = r"(?:\s?(?:k|m|bn|b|million|billion|thousand|mil|mill\u00f3n|millones)\b)?"
+_SYMBOL = r"(?:US|A|C|NZ)?[$\u20ac\u00a3\u00a5\u20b9]"
+_CURRENCY = (
+    r"(?:[$\u20ac\u00a3\u00a5]|(?:USD|EUR|GBP|MXN|ARS|COP|CLP|JPY|CHF|dollars?|euros?|pounds?|quid|bucks|cents?|pence"
+    r"|d\u00f3lares|d\u00f3lar|pesos?|soles|c\u00e9ntimos|libras|yenes)\b)"
+)
+_CLOCK = r"(?:[01]?\d|2[0-3])(?:[:.][0-5]\d)?"
+_HALF = r"(?:\s?(?:[ap]\.?m\b\.?))"
+_ZONE = r"(?:\s(?:UTC|GMT|BST|CET|CEST|EST|EDT|PST|PDT|ET|PT|CT)\b)?"
+_UNIT = (
+    r"(?:(?:km/h|mph|kwh|mwh|km|kg|mg|cm|mm|ml|cl|gb|mb|tb|hz|khz|mhz|ghz|kw|mw|kcal|lbs?|oz|ft|mi|m\u00b2|km\u00b2|m2|ha"
+    r"|grams?|gramos?|kilos?|litros?|lit(?:re|er)s?|metros?|met(?:re|er)s?|kil\u00f3metros?|kilomet(?:re|er)s?|miles?"
+    r"|millas?|acres?|hect\u00e1reas?|hectares?|tons?|tonnes?|toneladas?|seconds?|segundos?|min|mins|minutes?|minutos?"
+    r"|hours?|hrs?|horas?|days?|d\u00edas?|weeks?|semanas?|months?|mes|meses|years?|a\u00f1os?|degrees|grados)\b"
+    r"|\u00b0\s?[CF]?\b|\u00b0|(?<=\d)[gml]\b)"
+)
+# The longest kind of thing first: a range of dates before a date, a price before a quantity.
 AMOUNTS = regex.compile(
-    rf"(?P<PERCENT>\b{_NUMBER}\s?(?:%|(?:percent|por ciento)\b))"
-    rf"|(?P<MONEY>(?:(?:US)?[$€£¥]\s?{_NUMBER}(?:\s?(?:k|m|bn|million|billion|mil|millones)\b)?"
-    rf"|\b{_NUMBER}\s?(?:k|m|bn|million|billion|mil|millones)?\s?(?:[$€£¥]"
-    r"|(?:USD|EUR|GBP|dollars?|euros?|pounds?|dólares|pesos)\b)))"
-    r"|(?P<DATE>\b(?:\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})"
-    rf"|{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s|de\s)?{_MONTH}"
-    r"(?:,?\s(?:de\s)?\d{4})?)\b)"
-    r"|(?P<TIME>\b(?:[01]?\d|2[0-3])(?::[0-5]\d(?:\s?[ap]\.?m\b\.?)?|\s?(?:[ap]\.?m\b\.?|h\b))"
-    r"(?:\s(?:UTC|GMT|CET|EST|PST|ET|PT)\b)?)",
+    rf"(?P<PERCENT>{_SIGN}(?:\b{_NUMBER}(?:\s?%)?{_TO})?\b{_NUMBER}\s?(?:%|(?:percent|per cent|pct|por ciento)\b))"
+    rf"|(?P<MONEY>{_SIGN}{_SYMBOL}\s?{_NUMBER}{_SCALE}(?:{_TO}{_SYMBOL}\s?{_NUMBER}{_SCALE}"
+    rf"|(?:\s?[-\u2013\u2014]\s?|\s(?:to|a)\s){_NUMBER}{_SCALE}(?![:%\d]|\s?[$%\u20ac\u00a3]))?"
+    rf"|{_SIGN}(?:\b{_NUMBER}{_SCALE}{_TO})?\b{_NUMBER}{_SCALE}\s?(?:de\s)?{_CURRENCY})"
+    rf"|(?P<DATE>\b(?:\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}/\d{{1,2}}/(?:\d{{4}}|\d{{2}})|\d{{1,2}}\.\d{{1,2}}\.\d{{4}})\b"
+    rf"|\b{_MONTH}\s{_DAY}(?:{_TO}(?:{_MONTH}\s)?{_DAY})?{_YEAR}"
+    rf"|\b{_DAY}(?:\s(?:of|de)\s{_MONTH}|\s{_MONTH})?{_TO}(?:el\s)?\b{_DAY}\s(?:of\s|de\s)?{_MONTH}{_YEAR}"
+    rf"|\b{_DAY}\s(?:of\s|de\s)?{_MONTH}{_YEAR})"
+    rf"|(?P<TIME>\b{_CLOCK}{_HALF}?{_TO}{_CLOCK}{_HALF}{_ZONE}"
+    rf"|\b(?:[01]?\d|2[0-3]):[0-5]\d(?:{_TO}(?:[01]?\d|2[0-3]):[0-5]\d)?{_HALF}?(?:\s?h\b)?{_ZONE}"
+    rf"|\b{_CLOCK}{_HALF}{_ZONE}|\b(?:{_CLOCK}{_TO})?{_CLOCK}\s?(?:h|hrs)\b(?!\s?[\u00b0%]){_ZONE})"
+    rf"|(?P<QUANTITY>{_SIGN}(?:\b{_NUMBER}{_TO})?\b{_NUMBER}{_SCALE}[\s-]?{_UNIT})",
     regex.IGNORECASE,
 )
 
@@ -220,12 +245,12 @@ CAPITALIZED = regex.compile(rf"(?<![\p{{L}}\p{{N}}#@$_/.\-]){_NAME}(?:[ ](?:(?:o
 JOINED = regex.compile(r" (?:of|de|del) ")
 OPENING = regex.compile(r"(?:^|[.!?…:;|\n\u2014\u201c\"¡¿(]|[\p{Emoji_Presentation}])\s*+$")
 HEADLINE_WORDS = 3
-PRONOUNS = frozenset({"I", "I'm", "I'll", "I've", "I'd", "OK", "RT", "A"})
+PRONOUNS = frozenset({"I", "I'm", "I'll", "I've", "I'd", "OK", "RT", "A", "No"})
 
 DIGIT = regex.compile(r"\d")
 DAYS = regex.compile(
-    r"\b(?:(?<!black )(?:mon|tues|wednes|thurs|fri|satur|sun)day|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
-    r"|today|tonight|tomorrow|hoy)\b",
+    r"\b(?:(?<!black )(?:mon|tues|wednes|thurs|fri|satur|sun)days?|lunes|martes|mi\u00e9rcoles|jueves|viernes"
+    r"|s\u00e1bados?|domingos?|today|tonight|tomorrow|yesterday|hoy|pasado ma\u00f1ana|anoche|ayer)\b",
     regex.IGNORECASE,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import regex
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_KEYWORDS = 10
 MAX_PHRASE_WORDS = 3
+MAX_NAME_WORDS = 6
+# What each place further back costs a phrase.
+LATER = 0.95
 
 
 class Word(NamedTuple):
@@ -41,6 +45,9 @@ class Lexicon:
     lemmas: dict[str, str]
     stop_words: frozenset[str]
     known: frozenset[str]
+    verbs: frozenset[str]
+    participles: frozenset[str]
+    adjectives: frozenset[str]
 
     def words(self, text: str) -> list[Word]:
         """Split a text into its words; punctuation and numbers are left out."""
@@ -69,7 +76,7 @@ class Lexicon:
         """
         form, lemma = words[place].text.lower(), words[place].lemma
         if not {form, lemma} & self.stop_words:
-            return True
+            return not self._is_verb(words, place)
         if form not in self.stop_words and lemma in NOUNS[self.language]:
             return True
         if self.language != "en":
@@ -77,6 +84,28 @@ class Lexicon:
         if form in self.stop_words:
             return form in NOUN_OR_MODAL and _is_noun_not_modal(words, place)
         return lemma in NOUN_OR_VERB and form.endswith(("s", "ing")) and _is_noun_not_verb(words, place)
+
+    def _is_verb(self, words: list[Word], place: int) -> bool:
+        """Whether a word is a form of a verb by its neighbours: `shifts raise the`, `vuelve del`, no name, no noun."""
+        word = words[place]
+        form = word.text.lower()
+        before, after = _neighbours(words, place)
+        if word.text[0].isupper() and before is not None:
+            return False
+        if self.language == "es":
+            inflected = word.lemma != form and word.lemma.endswith(INFINITIVES)
+            opens_noun = before is None and (after in CONNECTORS or after is None)
+            return inflected and not opens_noun and (before is None or before.text.lower() not in BEFORE_NOUNS_ES)
+        if before is not None and before.text.lower() in BEFORE_NOUNS:
+            return False
+        if form in self.participles:  # `running shoes`, not `after running`
+            follows = place + 1 < len(words) and words[place + 1].joined and words[place + 1].content
+            return not follows
+        return form in self.verbs and not (place == 0 and after in AFTER_NOUNS)
+
+    def ends_phrase(self, word: Word) -> bool:
+        """Whether a phrase can end with a word: an English adjective or adverb needs a noun behind it."""
+        return word.content and (self.language != "en" or word.text.lower() not in self.adjectives)
 
     def knows(self, word: str) -> bool:
         """Whether a word is of the language rather than somebody's name: a form, a lemma or a stop word."""
@@ -123,19 +152,31 @@ def load_lexicon(language: Language) -> Lexicon:
         tokenizer=nlp.tokenizer,
         lemmas=lemmas(language),
         known=base_forms(language),
+        verbs=_tagged("VB", "VBD", "VBP", "VBZ") if language == "en" else frozenset(),
+        participles=_tagged("VBG", "VBN") if language == "en" else frozenset(),
+        adjectives=_tagged("JJ", "RB") - NOUNS_TOO - NOUN_OR_MODAL if language == "en" else frozenset(),
         stop_words=frozenset(nlp.Defaults.stop_words) | WEAK_WORDS[language],
     )
 
 
-def keywords(prose: str, words: list[Word], language: str) -> tuple[Keyword, ...]:
+def _tagged(*tags: str) -> frozenset[str]:
+    """Return the English words whose commonest part of speech is one of `tags`, from TextBlob's lexicon (BSD)."""
+    path = files("textblob") / "en" / "en-lexicon.txt"
+    rows = (line.split(" ") for line in path.read_text(encoding="utf-8").splitlines())
+    return frozenset(row[0] for row in rows if len(row) == TAGGED and row[1] in tags and row[0].islower())
+
+
+def keywords(prose: str, words: list[Word], lexicon: Lexicon) -> tuple[Keyword, ...]:
     """Rank phrases by the degree of their words, which grows with how often and in how long phrases they occur.
+
+    Of phrases alike the earlier one weighs more.
 
     RAKE: Rose et al. 2010, Automatic keyword extraction, in Text Mining, ch. 1, section 1.2.2.
 
     A phrase is a run of content words, also across `of` and `de`; of a run that is too long the head is kept whole,
     which English puts last and Spanish first.
     """
-    phrases = [part for run in _runs(words) for part in _parts(run, head_last=language == "en")]
+    phrases = [part for run in _runs(words) for part in _parts(run, lexicon)]
     degree: Counter[str] = Counter()
     for phrase in phrases:
         content = [word.lemma for word in phrase if word.content]
@@ -147,15 +188,16 @@ def keywords(prose: str, words: list[Word], language: str) -> tuple[Keyword, ...
         key = tuple(word.lemma for word in phrase if word.content)
         spelled.setdefault(key, prose[phrase[0].start : phrase[-1].end])
         weights[key] += sum(degree[lemma] for lemma in key)
-    heaviest = max(weights.values(), default=1)
-    ranked = sorted(weights.items(), key=lambda item: -item[1])[:MAX_KEYWORDS]
+    placed = {key: weight * LATER**place for place, (key, weight) in enumerate(weights.items())}
+    heaviest = max(placed.values(), default=1)
+    ranked = sorted(placed.items(), key=lambda item: -item[1])[:MAX_KEYWORDS]
     return tuple(Keyword(text=spelled[key], score=round(weight / heaviest, 4)) for key, weight in ranked)
 
 
 def _runs(words: list[Word]) -> Iterator[list[Word]]:
     run: list[Word] = []
-    for word in words:
-        if run and not (word.joined and (word.content or word.lemma in CONNECTORS)):
+    for place, word in enumerate(words):
+        if run and not (word.joined and (word.content or word.lemma in CONNECTORS or _joins_names(words, place))):
             yield run
             run = []
         if word.content or run:
@@ -163,16 +205,27 @@ def _runs(words: list[Word]) -> Iterator[list[Word]]:
     yield run
 
 
-def _parts(run: list[Word], *, head_last: bool) -> Iterator[list[Word]]:
-    while run := _without_edges(run):
-        head = run[-MAX_PHRASE_WORDS:] if head_last else run[:MAX_PHRASE_WORDS]
-        yield _without_edges(head)
-        run = run[: -len(head)] if head_last else run[len(head) :]
+def _joins_names(words: list[Word], place: int) -> bool:
+    """Whether a small word stands within a name: `Ursula von der Leyen`."""
+    if words[place].text not in NAME_JOINTS:
+        return False
+    last = next((word for word in words[place:] if word.text not in NAME_JOINTS or not word.joined), None)
+    return last is not None and last.joined and last.text[0].isupper()
 
 
-def _without_edges(run: list[Word]) -> list[Word]:
-    first = next((index for index, word in enumerate(run) if word.content), len(run))
-    last = next((index for index in range(len(run), first, -1) if run[index - 1].content), first)
+def _parts(run: list[Word], lexicon: Lexicon) -> Iterator[list[Word]]:
+    while run := _without_edges(run, lexicon):
+        names = len(run) <= MAX_NAME_WORDS and all(word.text[0].isupper() or word.text in NAME_JOINTS for word in run)
+        size = len(run) if names else MAX_PHRASE_WORDS
+        head = run[-size:] if lexicon.language == "en" else run[:size]
+        if phrase := _without_edges(head, lexicon):
+            yield phrase
+        run = run[: -len(head)] if lexicon.language == "en" else run[len(head) :]
+
+
+def _without_edges(run: list[Word], lexicon: Lexicon) -> list[Word]:
+    first = next((index for index, word in enumerate(run) if word.content and word.text not in NAME_JOINTS), len(run))
+    last = next((index for index in range(len(run), first, -1) if lexicon.ends_phrase(run[index - 1])), first)
     return run[first:last]
 
 
@@ -256,7 +309,22 @@ AFTER_NOUNS = frozenset({
     "with",
 })
 # fmt: on
+# fmt: off
+BEFORE_NOUNS_ES = frozenset({
+    "al", "cada", "con", "de", "del", "el", "en", "esa", "ese", "esta", "estas", "este", "estos", "gran", "la", "las",
+    "los", "mi", "mis", "mucha", "muchas", "mucho", "muchos", "nuestra", "nuestras", "nuestro", "nuestros", "nueva",
+    "nuevo", "o", "otra", "otras", "otro", "otros", "para", "por", "sin", "su", "sus", "tu", "tus", "un", "una", "unas",
+    "unos", "y",
+})
+# fmt: on
+INFINITIVES = ("ar", "er", "ir")
 CONNECTORS = frozenset({"of", "de", "del"})
+NAME_JOINTS = frozenset(
+    {"von", "van", "der", "den", "da", "do", "dos", "di", "du", "la", "las", "los", "y", "de", "del"}
+)
+# Adjectives by the lexicon that end a phrase as nouns do.
+NOUNS_TOO = frozenset({"public", "net", "lead", "human", "individual", "potential", "original", "material", "cold"})
+TAGGED = 2
 LETTER = regex.compile(r"\p{L}")
 LONG_WORD_LETTERS = {"en": 7, "es": 9}
 SENTENCE_END = regex.compile(r"[.!?…]+(?=\s|$)|\n+")

@@ -42,6 +42,11 @@ class Entity:
     end: int
 
 
+def overlaps(one: Entity, other: Entity) -> bool:
+    """Tell whether two spans share a character."""
+    return one.start < other.end and other.start < one.end
+
+
 def normalized(text: str) -> str:
     """Return the text NFC-normalized with LF line ends and no surrounding white space."""
     return unicodedata.normalize("NFC", LINE_END.sub("\n", text)).strip()
