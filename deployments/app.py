@@ -38,6 +38,7 @@ def build(args: Args) -> Application:
             args.encoder,
             args.intent,
             args.sensitivity,
+            spanish=args.encoder_es,
             transformer=args.sentiment_transformer,
             languages=args.sentiment_languages,
             device=args.device,

@@ -113,6 +113,7 @@ class Args(Strict):
     device: Device = "auto"
     spacy_models: dict[str, str] = Field(default_factory=dict)
     encoder: Path | None = Path("models/encoder")
+    encoder_es: Path | None = Path("models/encoder_es")
     intent: Path | None = Path("models/intent")
     sensitivity: Path | None = Path("models/sensitivity")
     sentiment_transformer: str | None = None
@@ -125,7 +126,9 @@ class Args(Strict):
     viral_predictor: Path = Path("models/viral_predictor")
     wording: Path | None = Path("models/wording")
 
-    @field_validator("encoder", "intent", "sensitivity", "judge", "verifier", "viral_predictor", "wording")
+    @field_validator(
+        "encoder", "encoder_es", "intent", "sensitivity", "judge", "verifier", "viral_predictor", "wording"
+    )
     @classmethod
     def _from_the_root(cls, folder: Path | None) -> Path | None:
         # Replicas do not run in the project's folder.
@@ -186,11 +189,14 @@ class IngressConfig(Strict):
         return actions
 
 
+# ISO 639-1: what a text that shows no language is in.
+DefaultLanguage = Annotated[str, Field(pattern="^[a-z]{2}$")]
+
+
 class QueryAnalyzerConfig(Strict):
     """`user_config` of the query analyzer."""
 
-    # ISO 639-1: what a text that shows no language is in.
-    default_language: Annotated[str, Field(pattern="^[a-z]{2}$")]
+    default_language: DefaultLanguage
 
 
 class SentimentWeights(Strict):
@@ -215,7 +221,10 @@ class GeneratorConfig(Strict):
 
 
 class ViralPredictorConfig(Strict):
-    """`user_config` of the viral predictor: nothing to tune yet."""
+    """`user_config` of the viral predictor."""
+
+    # As the query analyzer's.
+    default_language: DefaultLanguage
 
 
 USER_CONFIGS: Mapping[str, type[Strict]] = {

@@ -28,8 +28,8 @@ class ViralPredictor:
             self._wording = WordingModel.load(wording, Encoder.load(encoder, threads=cpus()), self._pipeline)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Refuse keys that nothing reads."""
-        ViralPredictorConfig.model_validate(user_config)
+        """Apply `user_config` without a restart."""
+        self._pipeline.default_language = ViralPredictorConfig.model_validate(user_config).default_language
 
     async def predict(self, drafts: list[Draft]) -> Batch[Prediction]:
         """Score drafts, each with its own history."""

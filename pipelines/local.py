@@ -32,6 +32,7 @@ class LocalModels:
             encoder,
             IntentModel.load(models / "intent", encoder=encoder.version),
             SensitivityModel.load(models / "sensitivity", encoder=encoder.version),
+            spanish=Encoder.load(models / "encoder_es"),
         )
         self._generator = Generator(Judge.load(models / "judge"), writer, load_second_opinions(models / "verifier"))
         self._predictor = ViralPredictor.load(models / "viral_predictor")

@@ -36,7 +36,7 @@ from pipelines.records import (
 )
 from pipelines.results import Answer, Comparison, Generated, Optimized, Prediction, Recommendation
 from pipelines.sentiment.sensitivity import finding_of
-from pipelines.text.tweets import is_valid, weighted_length
+from pipelines.text.tweets import Entity, is_valid, overlaps, weighted_length
 
 ROUNDING = 1e-9
 N_REWRITES = 4
@@ -200,7 +200,7 @@ def _why_not_shorter(improved: Improved, language: Language) -> tuple[str, ...]:
     """Say why a text is longer than was asked, and what to do."""
     if improved.target_reached is not False:
         return ()
-    if improved.shortened:
+    if improved.shortened and improved.shortened.delta is not None:
         points = f"{-improved.shortened.delta:.1f}"
         if language == "es":
             return (f"El texto más corto costaría {points} puntos: está en `shortened`, si lo prefieres.",)
@@ -296,7 +296,12 @@ async def _score(
     query: Query, texts: Sequence[str], models: Models, degraded: list[Degraded]
 ) -> tuple[Prediction | None, list[Prediction]]:
     """Return the prediction of the first text and those of the others, from one call."""
-    drafts = [Draft(text=text, posted_at=query.posted_at, history=query.history) for text in texts]
+    drafts = [
+        Draft(
+            text=text, posted_at=query.posted_at, history=query.history, language=query.language, original=query.query
+        )
+        for text in texts
+    ]
     predictions = await or_none(models.predict(drafts), degraded)
     return (predictions[0], predictions[1:]) if predictions else (None, [])
 
@@ -319,7 +324,32 @@ def _merge(
         intent=affect.intent,
         risks=affect.risks,
         sensitivity=affect.sensitivity,
+        entities=_with_names(analysis.entities, affect.entities),
+        supported=_supported(analysis, affect),
     )
+
+
+def _supported(analysis: Analysis, affect: Affect) -> dict[str, bool]:
+    """Say of each reading whether it is read in the text's language; a model that failed is named in `degraded`."""
+    found = {"sentiment": affect.sentiment.supported}
+    if not affect.degraded:
+        found |= {name: getattr(affect, name) is not None for name in ("emotion", "intent", "sensitivity")}
+        found |= {name: name in (affect.risks or {}) for name in ("irony", "offensive")}
+        found["names"] = affect.entities is not None
+    if analysis.language is not None:
+        found["keywords"] = analysis.keywords is not None
+    return found
+
+
+def _with_names(exact: tuple[Entity, ...] | None, named: tuple[Entity, ...] | None) -> tuple[Entity, ...] | None:
+    """Join what the rules found with people, organisations and places, whose place a NAME without a kind leaves."""
+    if not named:
+        return exact
+    sure = [entity for entity in exact or () if entity.label != "NAME"]
+    taken = [*sure, *(entity for entity in named if not any(overlaps(entity, other) for other in sure))]
+    loose = [entity for entity in exact or () if entity.label == "NAME"]
+    taken += [entity for entity in loose if not any(overlaps(entity, other) for other in taken)]
+    return tuple(sorted(taken, key=lambda entity: entity.start))
 
 
 def _recommend(
@@ -327,7 +357,7 @@ def _recommend(
 ) -> tuple[Recommendation, ...]:
     """The edits that do not lower the score, best first; then what only the author can add: nobody can measure it."""
     measured = [
-        Recommendation(tip.action, prediction.viral_score - own.viral_score, _evidence(prediction, own), tip.text)
+        Recommendation(tip.action, candidates.gain(prediction, own), _evidence(prediction, own), tip.text)
         for tip, prediction in zip(own_edits, scored, strict=False)
     ]
     ranked = sorted(
@@ -338,6 +368,6 @@ def _recommend(
 
 def _evidence(edited: Prediction, own: Prediction) -> Evidence:
     """Whether most of the change comes from the author's own record."""
-    delta = edited.viral_score - own.viral_score
+    delta = candidates.gain(edited, own) or 0.0
     by_record = (edited.subscores.author or 0.0) - (own.subscores.author or 0.0)
     return "own_data" if delta > 0 and by_record > delta / 2 else "convention"

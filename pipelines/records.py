@@ -21,7 +21,7 @@ Engine = Literal["auto", "templates", "lm"]
 Objective = Literal["awareness", "engagement", "clicks", "sales", "signups", "community"]
 Tone = Literal["neutral", "friendly", "bold", "witty", "formal"]
 Intent = Literal["announce", "promote", "ask", "inform", "opinion", "story", "help", "greeting", "other"]
-EmotionLabel = Literal["joy", "anger", "sadness", "fear", "surprise", "optimism", "neutral"]
+EmotionLabel = Literal["joy", "anger", "sadness", "fear", "surprise", "optimism", "disgust", "neutral"]
 SentimentLabel = Literal["negative", "neutral", "positive"]
 SensitivityLabel = Literal["none", "sober", "hate", "threat", "fraud"]
 Source = Literal["template", "lm", "edit"]
@@ -99,7 +99,8 @@ History = Annotated[tuple[Post, ...], MaxLen(MAX_HISTORY_POSTS), AfterValidator(
 class Draft:
     """A text that is about to be posted, with the moment it would go out and the author's own record.
 
-    The record counts from 25 posts on that are older than 24 h at `posted_at`; with fewer it is left aside.
+    Posts count that are older than 24 h at `posted_at`: the record weighs more with each, fully from 25 on. `language`
+    is told or detected. A version of another text follows that `original`: it is scored where the original is.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -107,6 +108,8 @@ class Draft:
     text: Text
     posted_at: Moment | None = None
     history: History = ()
+    language: Language | None = None
+    original: Text | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +223,10 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Affect:
-    """What the sentiment deployment reads from one text; a head that no model serves is None."""
+    """What the sentiment deployment reads from one text; what no model reads in its language is None.
+
+    `risks` holds the risks that were measured in the language; `entities` are people, organisations and places.
+    """
 
     sentiment: Sentiment
     emotion: Emotion | None = None
@@ -228,11 +234,15 @@ class Affect:
     risks: dict[str, float] | None = None
     degraded: tuple[Degraded, ...] = ()
     sensitivity: Sensitivity | None = None
+    entities: tuple[Entity, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """All that is known about one text; a field is None where its model is missing or was not in time."""
+    """All that is known about one text; a field is None where its model is missing or was not in time.
+
+    `supported` says of each reading whether it is read in the text's language.
+    """
 
     language: str | None
     weighted_length: int
@@ -247,6 +257,7 @@ class Analysis:
     risks: dict[str, float] | None = None
     sensitivity: Sensitivity | None = None
     findings: tuple[Finding, ...] | None = None
+    supported: dict[str, bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -38,17 +38,20 @@ class Prediction:
 
     `viral_score` is the expected percentile (0 to 100) among the author's own posts, `p_beats_median` in [0, 1] the
     chance of more than their median (where all posts did the same, that is rare), `interval` the 80 % range (low,
-    high); `contributions` are score points whose sum, with `base`, is `viral_score`.
+    high); `contributions` are score points whose sum, with `base`, is `viral_score`, but for rounding. A text that
+    nobody can score is not `supported`: the three are None and `note` says why.
     """
 
-    viral_score: float
-    p_beats_median: float
-    interval: tuple[float, float]
+    viral_score: float | None
+    p_beats_median: float | None
+    interval: tuple[float, float] | None
     base: float
     contributions: dict[str, float]
     subscores: Subscores
     evidence: OwnRecord
     method: str
+    supported: bool = True
+    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +147,13 @@ class Generated:
 class Step:
     """One accepted edit, the text after it, and how many points it added to the score of the text before it.
 
-    `delta` is negative only where the draft had to be shortened first: X would not have taken it.
+    `delta` is negative only where the draft had to be shortened first: X would not have taken it. It is None where
+    nobody can score the draft: then the judge alone chose.
     """
 
     edit: str
     text: str
-    delta: float
+    delta: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipelines.records import Draft, Post
 from pipelines.viral_predictor.features import Floats
-from pipelines.viral_predictor.own_record import MAX_POSTS, MIN_POSTS, SETTLED
+from pipelines.viral_predictor.own_record import FULL_POSTS, MAX_POSTS, SETTLED
 
 US_PER_DAY = 86_400_000_000
 FOLDS = 5
@@ -118,7 +118,7 @@ def records(author: NDArray[np.str_], time_us: Rows, engagement: Floats) -> tupl
         times = time_us[begin:end]
         last[begin:end] = begin + np.searchsorted(times, times - SETTLED.days * US_PER_DAY, side="right")
         first[begin:end] = np.maximum(begin, last[begin:end] - MAX_POSTS)
-    for row in tqdm(np.flatnonzero(last - first >= MIN_POSTS), desc="percentiles", mininterval=5):
+    for row in tqdm(np.flatnonzero(last - first >= FULL_POSTS), desc="percentiles", mininterval=5):
         own = engagement[first[row] : last[row]]
         less, equal = np.count_nonzero(own < engagement[row]), np.count_nonzero(own == engagement[row])
         percentile[row] = (less + 0.5 * equal) / len(own)

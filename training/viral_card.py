@@ -59,10 +59,12 @@ def card(metadata: dict[str, Any]) -> str:
         "Expected percentile (0 to 100) of a post's engagement, likes plus retweets, among its author's last 100 posts",
         "older than 24 h, with the probability of beating their median and an 80 % range. It is a ridge regression on",
         f"2^{metadata['bits']} hashed words and word pairs, counts of the wording and the time of posting, plus three",
-        "terms from the author's own posts where at least 25 are given: how the last ones did, how similar ones did",
-        "(character 4-grams), and what pays off for this author. The score is their sum: contributions are exact.",
+        "terms from the author's own posts: how the last ones did, how similar ones did (character 4-grams), and what",
+        "pays off for this author, at most 8 points a habit. They and the record's share of the calibration come in",
+        "with each post, fully from 25 on. The score is their sum. Text that is no English prose is not scored; in the",
+        "figures on archives it is all the same.",
         "Hashtags, exclamation marks, capitals and pleas (`what do you think?`) may only lower the score; pleas and",
-        "hashtags that close a text are no words.",
+        "hashtags that close a text are no words, and what is said again counts once.",
         "",
         "## Data",
         "",
@@ -96,6 +98,8 @@ def card(metadata: dict[str, Any]) -> str:
     for name, by_split in scores.items():
         for split, meaning in SPLITS.items():
             lines += ["", f"### {name}, {meaning}", "", *_table(by_split[split])]
+    if "common_sense" in metadata:
+        lines += ["", *_common_sense(metadata["common_sense"], metadata["abstained"])]
     lines += ["", "## The specification's six features", "", *_specification(metadata["specification"])]
     return "\n".join([*lines, "", "## Limits", "", *LIMITS, ""])
 
@@ -135,6 +139,21 @@ def _table(measured: dict[str, Any]) -> list[str]:
         f"error in ten equal-sized bins {_cell(measured['ece'])}. The 80 % range covers {_cell(measured['coverage'])}",
         f"at a width of {_cell(measured['width'], 1)}; interval score {_cell(measured['winkler'], 1)} against",
         f"{_cell(measured['winkler_constant'], 1)} of the constant [{low:.0f}, {high:.0f}] (lower is better).",
+    ]
+
+
+def _common_sense(found: dict[str, list[int]], abstained: list[int]) -> list[str]:
+    """Return how often the score agrees with anybody, by kind of the worse text."""
+    right, pairs = found["all"]
+    kinds = ", ".join(f"{name} {of[0]}/{of[1]}" for name, of in found.items() if name != "all")
+    return [
+        "## Common sense",
+        "",
+        f"Of {pairs} English pairs in which anybody knows the better text, written for this project by two people,",
+        f"{right} are right ({right / pairs:.2f}): the better one scored, the worse one lower or not at all.",
+        f"By what is wrong with the worse one: {kinds}.",
+        f"Of {abstained[1]:,} English tweets of five words or more {abstained[0]} are not scored.",
+        "",
     ]
 
 

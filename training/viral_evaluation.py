@@ -8,6 +8,7 @@ Writes the scores of metadata.json and CARD.md beside the weights.
 from __future__ import annotations
 
 import argparse
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from pipelines.records import Draft
@@ -31,6 +33,9 @@ SETS = ("congress2022", "tweety", "fin2021")
 TEST_POSTS, TEST_PAIRS = 4_000, 2_500
 FOREST_POSTS = 2_500
 SEED = 0
+COMMON_SENSE = ROOT / "tests" / "models" / "common_sense.jsonl"
+IN_SCOPE = "The shop opens at nine."
+MANY = 5
 
 
 def main() -> None:
@@ -40,7 +45,43 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "viral_predictor")
     arguments = parser.parse_args()
     archives = [read(arguments.data / "engagement" / f"{name}.parquet") for name in SETS]
+    path = arguments.model / "metadata.json"
+    predictor = ViralPredictor.load(arguments.model)
+    metadata = json.loads(path.read_text())
+    metadata["common_sense"] = common_sense(predictor)
+    metadata["abstained"] = abstained(predictor, arguments.data)
+    path.write_text(json.dumps(metadata, indent=1) + "\n")
     evaluate(arguments.model, archives)
+
+
+def common_sense(predictor: ViralPredictor) -> dict[str, list[int]]:
+    """Return by kind how many English pairs, of which anybody knows the better text, are scored so, and of how many.
+
+    The better text must be scored, the worse one lower or not at all.
+    """
+    found: dict[str, list[int]] = {}
+    for line in COMMON_SENSE.read_text(encoding="utf-8").splitlines():
+        pair = json.loads(line)
+        if pair["language"] != "en":
+            continue
+        better, worse = (
+            one.viral_score for one in predictor.predict([Draft(text=pair["better"]), Draft(text=pair["worse"])])
+        )
+        right = better is not None and (worse is None or worse < better)
+        for name in (pair["kind"], "all"):
+            counts = found.setdefault(name, [0, 0])
+            counts[0] += right
+            counts[1] += 1
+    return found
+
+
+def abstained(predictor: ViralPredictor, data: Path) -> list[int]:
+    """Return how many English tweets of five words or more are not scored, and of how many (TweetEval, validation)."""
+    table = pq.read_table(data / "sentiment" / "tweeteval_val.parquet", columns=["text"])
+    texts = [html.unescape(text) for text in table["text"].to_pylist()]
+    long = [text for text in texts if sum(not word.startswith(("@", "#", "http")) for word in text.split()) >= MANY]
+    scored = [prediction.supported for prediction in predictor.predict([Draft(text=text) for text in long])]
+    return [len(scored) - sum(scored), len(scored)]
 
 
 def evaluate(folder: Path, archives: Sequence[Archive]) -> None:
@@ -121,7 +162,8 @@ def sample(
 
 
 def predict(predictor: ViralPredictor, drafts: Sequence[Draft]) -> list[Prediction]:
-    """Predict with a progress bar."""
+    """Predict with a progress bar; in archives what is no English prose is scored all the same."""
+    drafts = [replace(draft, original=IN_SCOPE, language="en") for draft in drafts]
     batches = tqdm(range(0, len(drafts), 64), desc="predict", mininterval=5)
     return [prediction for begin in batches for prediction in predictor.predict(drafts[begin : begin + 64])]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
@@ -32,6 +32,8 @@ CLEARLY_WORSE: Final = 0.1
 REWRITE_CURSE: Final = 0.15
 # The judge costs far more than the score does, so it reads only what gained most.
 MAX_JUDGED: Final = 8
+# Stands for the score of every version where there is none.
+UNSCORED: Final = -1.0
 # Cut further only where the longer text does not win back what it lost.
 SHARES: Final = (1.0, 0.85, 0.7)
 
@@ -50,13 +52,14 @@ class Critics(Protocol):
 class Improved:
     """The best version that was found; the deltas of its steps sum to `viral_score - original_score`.
 
+    Where nobody can score the draft both scores and all deltas are None: the judge alone chose.
     `target_reached` is None where nothing asked for a shorter text: no target length, and X takes the draft. Where it
     is False, `shortened` is the text of that length that would cost least, if there is one that keeps the facts.
     """
 
     text: str
-    viral_score: float
-    original_score: float
+    viral_score: float | None
+    original_score: float | None
     steps: tuple[Step, ...]
     target_reached: bool | None
     shortened: Step | None = None
@@ -91,8 +94,19 @@ class _Search:
     rewrites: tuple[str, ...] = ()
 
     async def scores(self, texts: Sequence[str]) -> list[float]:
-        drafts = [Draft(text=text, posted_at=self.posted_at, history=self.history) for text in texts]
-        return [prediction.viral_score for prediction in await self.models.predict(drafts)]
+        """Return the score of each text; UNSCORED of each version of a draft that nobody can score."""
+        drafts = [
+            Draft(
+                text=text,
+                posted_at=self.posted_at,
+                history=self.history,
+                language=self.setting.language,
+                original=self.draft,
+            )
+            for text in texts
+        ]
+        scores = [prediction.viral_score for prediction in await self.models.predict(drafts)]
+        return [UNSCORED if score is None else score for score in scores]
 
     def holds(self, text: str, limit: int) -> bool:
         """Whether an edited text may be posted for the draft: it fits, states the same, and breaks no rule.
@@ -226,18 +240,22 @@ async def improve(
         if not postable or best.score >= score:
             return _improved(score, best, most == limit)
         lost = Step("shorten", best.text, best.score - score)
-        shortened = lost if shortened is None or lost.delta > shortened.delta else shortened
+        shortened = lost if shortened is None or (lost.delta or 0.0) > (shortened.delta or 0.0) else shortened
     [score] = await search.scores([draft])
+    if score == UNSCORED:
+        shortened = shortened and replace(shortened, delta=None)
+        return Improved(draft, None, None, (), target_reached=False, shortened=shortened)
     return Improved(draft, score, score, (), target_reached=False, shortened=shortened)
 
 
 def _improved(original: float, best: _State, target_reached: bool | None) -> Improved:
+    scored = original != UNSCORED
     scores = [original, *(score for *_, score in best.path)]
     steps = tuple(
-        Step(edit, text, after - before)
+        Step(edit, text, round(after - before, 1) if scored else None)
         for (edit, text, _), (before, after) in zip(best.path, pairwise(scores), strict=True)
     )
-    return Improved(best.text, best.score, original, steps, target_reached)
+    return Improved(best.text, best.score if scored else None, original if scored else None, steps, target_reached)
 
 
 def _is_better(before: _State, judged_before: float | None, after: _State, judged_after: float | None) -> bool:

@@ -246,6 +246,13 @@ def _reason(
     return REASONS["found" if found else "ready" if best == "yours" else "nothing"]
 
 
+def gain(prediction: Prediction | None, own: Prediction | None) -> float | None:
+    """Return the points between two scores; None where either is missing."""
+    if prediction is None or own is None or prediction.viral_score is None or own.viral_score is None:
+        return None
+    return round(prediction.viral_score - own.viral_score, 1)
+
+
 async def or_none(call: Awaitable[Result], degraded: list[Degraded], name: Degraded | None = None) -> Result | None:
     """Await a model; None, and its name in `degraded`, where it cannot answer."""
     try:
@@ -270,7 +277,7 @@ def _candidate(
         weighted_length=proposal.weighted_length,
         viral_score=prediction.viral_score if prediction else None,
         p_beats_median=prediction.p_beats_median if prediction else None,
-        delta=prediction.viral_score - own.viral_score if prediction and own else None,
+        delta=gain(prediction, own),
         p_postable=proposal.p_postable,
         parts=proposal.parts,
         findings=findings,

@@ -1,13 +1,15 @@
-"""Reads sentiment, emotion, risks and intent from texts: the tweet encoder beside VADER and TextBlob, all English.
+"""Reads sentiment, emotion, risks, intent and names: an encoder for each language, VADER and TextBlob in English.
 
-Each component of the sentiment gives a polarity in [-1, 1], and the ensemble weighs them. A sequence classifier that is
-configured takes the encoder's place there, in its own languages; torch and transformers are imported for it alone.
+Each component of the sentiment gives a polarity in [-1, 1], and the ensemble weighs them; the lexicons speak English
+alone. A sequence classifier that is configured takes the encoders' place there, in its own languages; torch and
+transformers are imported for it alone.
 """
 
 from __future__ import annotations
 
 import logging
 import unicodedata
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -17,13 +19,22 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from pipelines.encoder import anonymous, log_softmax, softmax
 from pipelines.errors import PassFailed
 from pipelines.imports import import_without
-from pipelines.records import Affect, Emotion, EmotionLabel, Sensitivity, Sentiment, SentimentLabel
+from pipelines.records import (
+    Affect,
+    Emotion,
+    EmotionLabel,
+    Intent,
+    IntentReading,
+    Sensitivity,
+    Sentiment,
+    SentimentLabel,
+)
 from pipelines.text.letters import plain_letters
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pipelines.encoder import Encoded, Encoder, Floats
+    from pipelines.encoder import Calibration, Encoded, Encoder, Floats
     from pipelines.sentiment.intent import IntentModel
     from pipelines.sentiment.sensitivity import SensitivityModel
 
@@ -57,6 +68,7 @@ class SentimentEnsemble:
         intent: IntentModel | None = None,
         sensitivity: SensitivityModel | None = None,
         *,
+        spanish: Encoder | None = None,
         transformer: str | None = None,
         device: str = "cpu",
         weights: Weights = LEARNED,
@@ -66,8 +78,9 @@ class SentimentEnsemble:
 
         Args:
             encoder: gives sentiment, emotion and risks of English texts; None for the lexicons alone.
-            intent: reads intents from the encoder's embedding in English, from words alone in Spanish.
+            intent: reads intents from the encoder's embedding in English, from words in Spanish without `spanish`.
             sensitivity: tells sober news and harmful texts, in English and Spanish.
+            spanish: gives sentiment, emotion, intent, offence and names of Spanish texts.
             transformer: Hugging Face id or folder of a sequence classifier, which takes the encoder's place in the
                 ensemble; None for the encoder.
             device: torch device of the classifier; on cuda it runs in bfloat16.
@@ -81,6 +94,7 @@ class SentimentEnsemble:
         self.weights: Weights = weights
         self._vader = SentimentIntensityAnalyzer()
         self._encoder = encoder
+        self._spanish = spanish
         self._intent = intent
         self._sensitivity = sensitivity
         self._classifier = PolarityClassifier(transformer, device) if transformer else None
@@ -93,6 +107,8 @@ class SentimentEnsemble:
         parts = [f"vader-{version('vaderSentiment')}", f"textblob-{version('textblob')}"]
         if self._encoder:
             parts.append(f"encoder-{self._encoder.version}")
+        if self._spanish:
+            parts.append(f"encoder_es-{self._spanish.version}")
         if self._intent:
             parts.append(f"intent-{self._intent.version}")
         if self._sensitivity:
@@ -119,42 +135,72 @@ class SentimentEnsemble:
         ]
         failed: set[int] = set()
         english = [index for index, language in enumerate(known) if language in LEXICON_LANGUAGES]
-        encoded = self._encode([texts[index] for index in english])
-        places = {index: place for place, index in enumerate(english)} if encoded else {}
-        if self._encoder and encoded is None:
-            failed.update(english)
+        spanish = [index for index, language in enumerate(known) if language == "es"]
+        read: dict[int, tuple[Encoder, Encoded, int]] = {}
+        encoded: Encoded | None = None
+        for encoder, mine in ((self._spanish, spanish), (self._encoder, english)):
+            encoded = self._encode(encoder, [texts[index] for index in mine])
+            if encoder and encoded:
+                read |= {index: (encoder, encoded, place) for place, index in enumerate(mine)}
+            elif encoder:
+                failed.update(mine)
         if self._classifier:
             failed |= self._classify(texts, known, components)
-        elif encoded:
-            polarity = softmax(encoded.logits["sentiment"]) @ SIGNS
-            for index, place in places.items():
-                components[index]["transformer"] = float(polarity[place])
-        emotions, risks = self._heads(encoded)
+        else:
+            for index, (_, found, place) in read.items():
+                components[index]["transformer"] = float(softmax(found.logits["sentiment"][place]) @ SIGNS)
+        places = {index: place for place, index in enumerate(english)} if encoded else {}
         intents = self._intent.read(texts, known, encoded, places) if self._intent else [None] * len(texts)
         sensitivities: list[Sensitivity | None] = [None] * len(texts)
         if self._sensitivity:
             sensitivities = self._sensitivity.read(texts, known, encoded, places)
-        spoken = LEXICON_LANGUAGES | self._classifier_languages
-        return [
-            Affect(
-                sentiment=self.combine(
-                    parts,
-                    None
-                    if self._classifier or place is None or encoded is None
-                    else encoded.logits["sentiment"][place],
-                    supported=language in spoken,
-                ),
-                emotion=None if place is None else emotions[place],
-                intent=intents[index],
-                risks=None if place is None else risks[place],
-                degraded=("sentiment.transformer",) if index in failed else (),
-                sensitivity=sensitivities[index],
-            )
+        spoken = LEXICON_LANGUAGES | self._classifier_languages | ({"es"} if self._spanish else set())
+        found_of = [
+            self._heads(read.get(index), parts, supported=language in spoken)
             for index, (parts, language) in enumerate(zip(components, known, strict=True))
-            for place in [places.get(index)]
+        ]
+        return [
+            replace(
+                affect,
+                intent=affect.intent or intents[index],
+                sensitivity=sensitivities[index],
+                degraded=("sentiment.transformer",) if index in failed else (),
+            )
+            for index, affect in enumerate(found_of)
         ]
 
-    def combine(self, components: dict[str, float], logits: Floats | None, *, supported: bool) -> Sentiment:
+    def _heads(
+        self, read: tuple[Encoder, Encoded, int] | None, components: dict[str, float], *, supported: bool
+    ) -> Affect:
+        """Return what the components and the heads of one text's encoder say."""
+        if read is None:
+            return Affect(sentiment=self.combine(components, supported=supported))
+        encoder, encoded, place = read
+        (calibration,) = encoder.calibration.values()
+        own = {name: logits[place] for name, logits in encoded.logits.items()}
+        labels = cast("tuple[EmotionLabel, ...]", encoder.heads["emotion"])
+        scores = softmax(own["emotion"] / calibration.emotion_temperature - calibration.emotion_bias).tolist()
+        return Affect(
+            sentiment=self.combine(
+                components, None if self._classifier else own["sentiment"], calibration, supported=supported
+            ),
+            emotion=Emotion(labels[scores.index(max(scores))], dict(zip(labels, scores, strict=True))),
+            risks={
+                name: float(1 / (1 + np.exp(-(slope * np.diff(own[name])[0] + intercept))))
+                for name, (slope, intercept) in calibration.risks.items()
+            },
+            intent=_intent(encoder, own),
+            entities=encoded.entities[place] if encoded.entities is not None else None,
+        )
+
+    def combine(
+        self,
+        components: dict[str, float],
+        logits: Floats | None = None,
+        calibration: Calibration | None = None,
+        *,
+        supported: bool,
+    ) -> Sentiment:
         """Return what the components say together.
 
         With `learned` weights and the encoder's (3,) sentiment `logits`, a logistic regression on all components gives
@@ -164,9 +210,9 @@ class SentimentEnsemble:
         """
         signs = {_label(value) for value in components.values()}
         agreement = not signs >= {"positive", "negative"} if len(components) > 1 else None
-        if self.weights == LEARNED and logits is not None and self._encoder is not None:
-            calibration = self._encoder.calibration
-            features = np.array([*log_softmax(logits), components["vader"], components["textblob"]])
+        if self.weights == LEARNED and logits is not None and calibration is not None:
+            lexicons = [components[name] for name in ("vader", "textblob") if name in components]
+            features = np.array([*log_softmax(logits), *lexicons])
             negative, neutral, positive = softmax(calibration.sentiment @ features + calibration.sentiment_intercept)
             ranked: list[tuple[float, SentimentLabel]] = [
                 (float(negative), "negative"),
@@ -194,32 +240,14 @@ class SentimentEnsemble:
             supported=supported,
         )
 
-    def _encode(self, texts: list[str]) -> Encoded | None:
-        if not self._encoder or not texts:
+    def _encode(self, encoder: Encoder | None, texts: list[str]) -> Encoded | None:
+        if not encoder or not texts:
             return None
         try:
-            return self._encoder.encode(texts)
+            return encoder.encode(texts)
         except PassFailed:
             logger.exception("the encoder failed", extra={"action": "encode", "texts": len(texts)})
             return None
-
-    def _heads(self, encoded: Encoded | None) -> tuple[list[Emotion], list[dict[str, float]]]:
-        """Return emotion and risks of each encoded text."""
-        if encoded is None or self._encoder is None:
-            return [], []
-        calibration, labels = (
-            self._encoder.calibration,
-            cast("tuple[EmotionLabel, ...]", self._encoder.heads["emotion"]),
-        )
-        scores = softmax(encoded.logits["emotion"] / calibration.emotion_temperature).tolist()
-        emotions = [
-            Emotion(label=labels[row.index(max(row))], scores=dict(zip(labels, row, strict=True))) for row in scores
-        ]
-        risks = {
-            name: (1 / (1 + np.exp(-(slope * np.diff(encoded.logits[name])[:, 0] + intercept)))).tolist()
-            for name, (slope, intercept) in calibration.risks.items()
-        }
-        return emotions, [dict(zip(risks, row, strict=True)) for row in zip(*risks.values(), strict=True)]
 
     def _classify(self, texts: Sequence[str], known: Sequence[str], components: list[dict[str, float]]) -> set[int]:
         """Add the classifier's polarity to the components of its texts; return those that it failed on."""
@@ -277,6 +305,15 @@ class PolarityClassifier:
             probabilities = self._model(**encoded).logits.float().softmax(dim=-1)
         values: list[float] = (probabilities @ self._signs).tolist()
         return values
+
+
+def _intent(encoder: Encoder, logits: Mapping[str, Floats]) -> IntentReading | None:
+    """Return the intent of a text whose encoder has a head for it."""
+    if "intent" not in encoder.heads:
+        return None
+    labels = cast("tuple[Intent, ...]", encoder.heads["intent"])
+    scores = softmax(logits["intent"]).tolist()
+    return IntentReading(labels[scores.index(max(scores))], dict(zip(labels, scores, strict=True)))
 
 
 def textblob_polarity(text: str) -> float:

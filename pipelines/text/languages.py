@@ -118,7 +118,7 @@ def _weigh(prose: str) -> Evidence:
     written = WORD.findall(prose)
     evidence.all_capitalized = all(word[0].isupper() for word in written)
     for word in dict.fromkeys(word.lower().replace("\u2019", "'").removesuffix("'s") for word in written):
-        owners = _function_words().get(word, ())
+        owners = function_words().get(word, ())
         for language in (*owners, *(ELIDING if ELIDED.match(word) else ())):
             evidence.points[language] += FUNCTION_WORD
         if "en" in owners or "es" in owners:
@@ -178,7 +178,7 @@ def _without_names(prose: str) -> str:
 
 
 def _is_function_word(word: str) -> bool:
-    return word.lower() in _function_words() and (len(word) == 1 or not word.isupper())
+    return word.lower() in function_words() and (len(word) == 1 or not word.isupper())
 
 
 def _is_of_other_script(prose: str) -> bool:
@@ -187,7 +187,7 @@ def _is_of_other_script(prose: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _function_words() -> Mapping[str, tuple[str, ...]]:
+def function_words() -> Mapping[str, tuple[str, ...]]:
     """Read the languages of each word."""
     owners: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
     for language, lines in json.loads(FUNCTION_WORDS.read_text(encoding="utf-8")).items():

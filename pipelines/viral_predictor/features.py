@@ -77,6 +77,9 @@ _PLEA = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_PLEA = 80
+_SPACED = re.compile(r"\S+")
+_MARKS = ".,;:!?\u2026\"'()\u201c\u201d\u00a1\u00bf"
+_RUN_OF_EMOJI = re.compile(rf"({_EMOJI.pattern}\ufe0f?)(?:\s*\1)+")
 _COLON = re.compile(r":(?!\S)")
 _UPPER = string.ascii_uppercase.encode()
 _LOWER = string.ascii_lowercase.encode()
@@ -127,7 +130,12 @@ def draft_wording(texts: Sequence[str], bits: int) -> Wording:
 
 @lru_cache(maxsize=8192)
 def bare_text(text: str) -> tuple[str, int]:
-    """Return `text` without closing pleas and without line breaks before closing hashtags, and the pleas, [0, 3]."""
+    """Return `text` without closing pleas and without line breaks before closing hashtags, and the pleas, [0, 3].
+
+    What is said twice in a row, a tag or emoji that was there before, and closing words that were, are left out:
+    nothing is to be gained by saying it again.
+    """
+    text = said_once(text)
     words = text.split()
     tags: list[str] = []
     pleas = 0
@@ -138,10 +146,47 @@ def bare_text(text: str) -> tuple[str, int]:
         text = text.rstrip()
         found = _PLEA.search(text, max(len(text) - _LONGEST_PLEA, 0))
         if not found:
-            return " ".join([text, *reversed(tags)]), min(pleas, 3)
+            return " ".join([_without_echo(text), *reversed(tags)]), min(pleas, 3)
         pleas += 1
         text = text[: found.start()]
         words = text.split()
+
+
+def said_once(text: str) -> str:
+    """Return `text` without repeats of the words before them, and of tags and emoji anywhere; spacing stays."""
+    text = _RUN_OF_EMOJI.sub(r"\1", text)
+    found = list(_SPACED.finditer(text))
+    keys = [match[0].casefold().strip(_MARKS) or match[0] for match in found]
+    if len(set(keys)) == len(keys):
+        return text
+    kept: list[int] = []
+    for place, key in enumerate(keys):
+        own = [keys[other] for other in kept]
+        if (key[0] == "#" or _EMOJI.match(key)) and key in own:
+            continue
+        kept.append(place)
+        own.append(key)
+        for size in [len(own) - 1 - at for at, other in enumerate(own[:-1]) if other == key]:
+            if own[-size:] == own[-2 * size : -size]:
+                del kept[-size:]
+                break
+    if len(kept) == len(keys):
+        return text
+    chosen = set(kept)
+    return "".join(
+        text[found[place - 1].end() if place else 0 : match.end()]
+        for place, match in enumerate(found)
+        if place in chosen
+    )
+
+
+def _without_echo(text: str) -> str:
+    """Return `text` without closing words that stand before, too."""
+    found = list(_SPACED.finditer(text))
+    keys = [match[0].casefold().strip(_MARKS) or match[0] for match in found]
+    while len(keys) > 1 and keys[-1] in keys[:-1]:
+        keys.pop()
+    return text if len(keys) == len(found) else text[: found[len(keys) - 1].end()]
 
 
 @dataclass(frozen=True, slots=True)

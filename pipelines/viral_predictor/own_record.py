@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pipelines.records import Draft, Post
 from pipelines.viral_predictor.features import DRAFT, NEVER_REWARDED, Floats, Grams
 
-MIN_POSTS: Final = 25
+# From so many posts on the record counts fully; below, its weight grows with each.
+FULL_POSTS: Final = 25
 MAX_POSTS: Final = 100
 SETTLED: Final = timedelta(hours=24)
 
@@ -31,6 +32,8 @@ AUTHOR: Final[dict[str, str]] = {
 _RECENT_DECAY, _RECENT_SHRINKAGE, _SIMILAR_SHRINKAGE, _HABITS_PENALTY = 0.95, 5.0, 0.1, 100.0
 # Points of the wording per unit of the habits' regression: about their standard deviation.
 _POINTS = 8.0
+# Points that one habit may add or cost, whatever a hundred posts seem to say of it.
+_MOST_OF_A_HABIT = 8.0
 # Nothing that must not be rewarded may be rewarded by way of a habit.
 REWARDED: Final = np.array([name not in NEVER_REWARDED for name in DRAFT])
 
@@ -53,6 +56,11 @@ class Record:
     recent: float
     spread: float
     above: float
+
+    @property
+    def weight(self) -> float:
+        """How much the record counts, in (0, 1]."""
+        return min(len(self.centered) / FULL_POSTS, 1.0)
 
     @property
     def evidence(self) -> tuple[float, ...]:
@@ -103,7 +111,8 @@ def author_terms(record: Record, counts: Floats, points: float, own: NDArray[np.
     shared = np.add.reduceat(member[record.grams.buckets], record.grams.starts[:-1])
     closeness = np.minimum(shared / np.maximum(record.lengths * math.sqrt(member.sum()), 1e-9), 1.0) ** 2
     similar = (closeness * record.centered).sum() / (_SIMILAR_SHRINKAGE + closeness.sum())
-    habits = counts @ record.habits[:-1] + (points - record.wording_mean) / _POINTS * record.habits[-1]
+    each = np.append(counts, (points - record.wording_mean) / _POINTS) * record.habits
+    habits = np.clip(each, -_MOST_OF_A_HABIT, _MOST_OF_A_HABIT).sum()
     return np.array([record.recent, similar, habits])
 
 

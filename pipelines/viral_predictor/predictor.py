@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -22,13 +22,14 @@ from pipelines.results import OwnRecord, Prediction, Subscores
 from pipelines.viral_predictor.features import DRAFT, TIME, Floats, Wording, draft_wording, grams, time_of
 from pipelines.viral_predictor.own_record import (
     AUTHOR,
-    MIN_POSTS,
+    FULL_POSTS,
     REWARDED,
     Record,
     author_terms,
     record_of,
     usable_posts,
 )
+from pipelines.viral_predictor.scope import Scope, scope_of
 from pipelines.weights import read_arrays, read_weights
 
 FORMAT: Final = 2
@@ -67,9 +68,11 @@ class Weights:
 class ViralPredictor:
     """Scores drafts with fixed weights; equal drafts get equal predictions in every process and batch."""
 
-    def __init__(self, weights: Weights, version: str) -> None:
+    def __init__(self, weights: Weights, version: str, default_language: str = "en") -> None:
         self.weights = weights
         self.version = version
+        # Of texts that show no language.
+        self.default_language = default_language
         # The score rests on none of X's published ranking weights.
         self.weights_version: str | None = None
         self._base = float(weights.base)
@@ -89,13 +92,16 @@ class ViralPredictor:
         metadata, files = read_weights(folder, FORMAT)
         arrays = read_arrays(files["weights.npz"])
         numbers = {name: array.astype(np.float64) for name, array in arrays.items() if name != "words"}
+        # The dictionaries are read now, not at the first request.
+        scope_of("All is well.")
         return cls(Weights(words=arrays["words"].astype(np.float32), **numbers), str(metadata["version"]))
 
     def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts in their order; nothing is drawn at random and nothing is read from the clock.
 
         A post counts as usable if it is older than 24 h at `posted_at`; without `posted_at` all of them are.
-        With fewer than 25 usable posts there is no author term, without `posted_at` no term for the time.
+        Without usable posts there is no author term, without `posted_at` no term for the time. A text in another
+        language than English is scored by record and time alone, from 25 usable posts on.
         """
         read = draft_wording([draft.text for draft in drafts], self.weights.bits)
         words, counts, time = self._terms(read, [draft.posted_at for draft in drafts])
@@ -105,19 +111,29 @@ class ViralPredictor:
         time_terms = np.add.reduceat(time, self._time_starts, axis=1).tolist()
         predictions = []
         for row, draft in enumerate(drafts):
-            contributions = {
-                "words": float(words[row]),
-                **dict(zip(self._wording_names, wording_terms[row], strict=True)),
-            }
-            wording_points, time_points, author_points = sum(contributions.values()), None, None
+            scope = scope_of(draft.original or draft.text, draft.language, self.default_language)
+            by_record = scope.reason == "language" and own_posts[row] >= FULL_POSTS
+            if scope.reason and not by_record:
+                predictions.append(self._unscored(scope, own_posts[row]))
+                continue
+            contributions: dict[str, float] = {}
+            wording_points, time_points, author_points = None, None, None
+            if not by_record:
+                contributions["words"] = float(words[row])
+                contributions.update(zip(self._wording_names, wording_terms[row], strict=True))
+                wording_points = sum(contributions.values())
             if draft.posted_at is not None:
                 contributions.update(zip(self._time_names, time_terms[row], strict=True))
                 time_points = sum(time_terms[row])
             if (terms := author[row]) is not None:
-                contributions.update(zip(AUTHOR, terms, strict=True))
-                author_points = sum(terms)
+                own = dict(zip(AUTHOR, terms, strict=True))
+                if by_record:  # what pays off for an author was told apart by points of the wording
+                    del own["habits"]
+                contributions.update(own)
+                author_points = sum(own.values())
             subscores = Subscores(wording=wording_points, author=author_points, time=time_points)
-            predictions.append(self._prediction(contributions, subscores, records[row], own_posts[row]))
+            note = scope.note() if by_record else None
+            predictions.append(self._prediction(contributions, subscores, records[row], own_posts[row], note))
         return predictions
 
     def wording_points(self, texts: Sequence[str]) -> Floats:
@@ -127,26 +143,47 @@ class ViralPredictor:
         return points
 
     def _prediction(
-        self, contributions: dict[str, float], subscores: Subscores, record: Record | None, own_posts: int
+        self,
+        contributions: dict[str, float],
+        subscores: Subscores,
+        record: Record | None,
+        own_posts: int,
+        note: str | None,
     ) -> Prediction:
         unclipped = self._base + sum(contributions.values())
         score = min(max(unclipped, 0.0), 100.0)
         if score != unclipped:
             contributions["clipped"] = score - unclipped
-        known = (1.0, (score - 50.0) / 10.0, *(record.evidence if record else ()))
+        # Between the two calibrations as far as the record counts.
+        share = record.weight if record else 0.0
         chance, low, high = (
-            sum([weight * number for weight, number in zip(weights, known, strict=False)])
-            for weights in self._calibration[int(record is not None)]
+            (1.0 - share) * _weighed(without, score, None) + share * _weighed(with_record, score, record)
+            for without, with_record in zip(*self._calibration, strict=True)
         )
         return Prediction(
-            viral_score=score,
-            p_beats_median=1.0 / (1.0 + math.exp(-chance)),
-            interval=(max(min(low, score), 0.0), min(max(high, score), 100.0)),
-            base=self._base,
-            contributions=contributions,
-            subscores=subscores,
+            viral_score=round(score, 1),
+            p_beats_median=round(1.0 / (1.0 + math.exp(-chance)), 3),
+            interval=(float(math.floor(max(min(low, score), 0.0))), float(math.ceil(min(max(high, score), 100.0)))),
+            base=round(self._base, 2),
+            contributions={name: round(points, 2) for name, points in contributions.items()},
+            subscores=_rounded(subscores),
             evidence=OwnRecord(own_posts),
             method=METHOD,
+            note=note,
+        )
+
+    def _unscored(self, scope: Scope, own_posts: int) -> Prediction:
+        return Prediction(
+            viral_score=None,
+            p_beats_median=None,
+            interval=None,
+            base=round(self._base, 2),
+            contributions={},
+            subscores=Subscores(wording=None, author=None, time=None),
+            evidence=OwnRecord(own_posts),
+            method=METHOD,
+            supported=False,
+            note=scope.note(),
         )
 
     def _terms(self, read: Wording, moments: Sequence[datetime | None]) -> tuple[Floats, Floats, Floats]:
@@ -157,7 +194,7 @@ class ViralPredictor:
         return words - weights.words_mean, counts, (time_of(moments) - weights.time_mean) * weights.time
 
     def records(self, drafts: Sequence[Draft]) -> tuple[list[Record | None], list[int]]:
-        """Return the record behind each draft, None where it is too short, and its usable posts."""
+        """Return the record behind each draft, None where there is no post, and its usable posts."""
         # Hashing a history costs a tenth of reading it; drafts of one request share theirs or were sent equal ones.
         firsts: dict[History, int] = {}
         places: dict[int, int] = {}
@@ -169,7 +206,7 @@ class ViralPredictor:
             key = (places[id(draft.history)], draft.posted_at)
             if key not in known:
                 posts = usable_posts(draft)
-                known[key] = (self._record(posts) if len(posts) >= MIN_POSTS else None, len(posts))
+                known[key] = (self._record(posts) if posts else None, len(posts))
             found.append(known[key])
         return [record for record, _ in found], [posts for _, posts in found]
 
@@ -185,7 +222,7 @@ class ViralPredictor:
             if record := records[row]:
                 buckets = own.buckets[own.starts[place] : own.starts[place + 1]]
                 found = author_terms(record, counts[row], float(points[row]), buckets, self._importance)
-                terms[row] = (found * self.weights.author).tolist()
+                terms[row] = (record.weight * found * self.weights.author).tolist()
         return terms
 
     def _record(self, posts: Sequence[Post]) -> Record:
@@ -204,6 +241,18 @@ class ViralPredictor:
     def _habit_counts(self, counts: Floats) -> Floats:
         standardized: Floats = ((counts - self.weights.wording_mean) / self.weights.wording_scale)[:, REWARDED]
         return standardized
+
+
+def _weighed(weights: Sequence[float], score: float, record: Record | None) -> float:
+    """Return one number of the calibration for a score and what is known of the record."""
+    known = (1.0, (score - 50.0) / 10.0, *(record.evidence if record else ()))
+    return sum([weight * number for weight, number in zip(weights, known, strict=False)])
+
+
+def _rounded(subscores: Subscores) -> Subscores:
+    return Subscores(
+        **{name: None if points is None else round(points, 2) for name, points in asdict(subscores).items()}
+    )
 
 
 def _groups(features: dict[str, str]) -> tuple[list[str], list[int]]:

@@ -48,6 +48,7 @@ def models() -> Handles:
         encoder,
         IntentModel.load(arguments.intent, encoder=encoder.version),
         SensitivityModel.load(arguments.sensitivity, encoder=encoder.version) if arguments.sensitivity else None,
+        spanish=Encoder.load(arguments.encoder_es) if arguments.encoder_es else None,
         weights=weights,
     )
     opinions = load_second_opinions(arguments.verifier) if arguments.verifier else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,36 @@ from pipelines.text.languages import identify
 MODELS = Path(__file__).parents[2] / "models"
 ENCODER = Encoder.load(MODELS / "encoder")
 INTENT = IntentModel.load(MODELS / "intent", encoder=ENCODER.version)
-ENSEMBLE = SentimentEnsemble(ENCODER, INTENT)
+ENSEMBLE = SentimentEnsemble(ENCODER, INTENT, spanish=Encoder.load(MODELS / "encoder_es"))
 ANALYZER = QueryAnalyzer()
 
 LANGUAGES = Path(__file__).with_name("languages.tsv")
+SHORT = Path(__file__).with_name("languages_short.tsv")
+FIELDS = ("sentiment", "emotion", "intent")
+CASES = [
+    json.loads(line)
+    for language in ("en", "es")
+    for line in (Path(__file__).parent / "kinds" / f"{language}.jsonl").read_text(encoding="utf-8").splitlines()
+]
+# What the committed encoders reached, less .05; the aim is .85.
+FLOORS = {
+    ("negation", "en"): 0.46,
+    ("negation", "es"): 0.54,
+    ("idioms", "en"): 0.51,
+    ("idioms", "es"): 0.55,
+    ("news", "en"): 0.73,
+    ("news", "es"): 0.91,
+    ("thanks", "en"): 0.45,
+    ("thanks", "es"): 0.45,
+    ("sarcasm", "en"): 0.35,
+    ("sarcasm", "es"): 0.42,
+    ("praise", "en"): 0.91,
+    ("praise", "es"): 0.89,
+    ("requests", "en"): 0.80,
+    ("requests", "es"): 0.79,
+    ("notices", "en"): 0.85,
+    ("notices", "es"): 0.91,
+}
 
 OPPOSITES = [
     ("I am happy with this", "I am not happy with this"),
@@ -97,6 +124,20 @@ def test_short_texts_of_many_languages_are_told_apart() -> None:
         assert _right([row for row in rows if row["languages"] == language]) >= 0.945
 
 
+def test_real_short_texts_are_told_apart() -> None:
+    """Of other languages than English and Spanish `und` is right, too."""
+    with SHORT.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    wrong = [
+        (row["text"], code)
+        for row in rows
+        for code in [identify(row["text"])]
+        if code not in row["language"].split("|") and (row["language"] in {"en", "es"} or code != "und")
+    ]
+    assert len(rows) == 500
+    assert len(wrong) <= 10, wrong
+
+
 def _right(rows: list[dict[str, str]]) -> float:
     return sum(identify(row["text"]) in row["languages"].split("|") for row in rows) / len(rows)
 
@@ -118,6 +159,7 @@ def test_an_intent_model_of_another_encoder_is_refused() -> None:
 
 def test_the_encoder_is_small() -> None:
     assert (MODELS / "encoder" / "model.onnx").stat().st_size <= 30_000_000
+    assert (MODELS / "encoder_es" / "model.onnx").stat().st_size <= 30_000_000
 
 
 def test_what_stands_beside_a_text_does_not_move_it() -> None:
@@ -211,14 +253,70 @@ def test_an_insult_is_more_offensive_than_praise() -> None:
     assert insult.keys() == {"irony", "offensive"}
 
 
-@pytest.mark.parametrize("language", ["es", "fr", "ja"])
-def test_another_language_gets_no_numbers_from_english_models(language: str) -> None:
+@pytest.mark.parametrize("language", ["fr", "ja"])
+def test_another_language_gets_no_numbers_from_english_and_spanish_models(language: str) -> None:
     affect = read("Me encanta este producto", language)
     assert affect.sentiment.supported is False
     assert affect.sentiment.components == {}
-    assert affect.emotion is None
-    assert affect.risks is None
-    assert (affect.intent is None) == (language != "es")
+    assert affect.emotion is affect.risks is affect.intent is affect.entities is None
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Me encanta este producto", "positive"),
+        ("Qué servicio tan malo, no vuelvo nunca", "negative"),
+        ("La reunión es a las 17:00", "neutral"),
+        ("No puedo estar más contenta con el resultado", "positive"),
+    ],
+)
+def test_spanish_is_read_by_the_encoder_and_by_no_english_lexicon(text: str, label: str) -> None:
+    affect = read(text, "es")
+    assert affect.sentiment.label == label
+    assert affect.sentiment.supported
+    assert affect.sentiment.components.keys() == {"transformer"}
+    assert affect.emotion is not None
+    assert affect.intent is not None
+    assert affect.risks is not None
+    assert affect.risks.keys() == {"offensive"}
+
+
+@pytest.mark.parametrize("kind", sorted({case["kind"] for case in CASES}))
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_kinds_that_everybody_notices_are_read(language: str, kind: str) -> None:
+    cases = [case for case in CASES if (case["language"], case["kind"]) == (language, kind)]
+    found = ENSEMBLE.read([case["text"] for case in cases], [language] * len(cases))
+    wrong = [
+        case["text"]
+        for case, affect in zip(cases, found, strict=True)
+        if any(getattr(affect, field).label not in case[field] for field in FIELDS if field in case)
+    ]
+    assert len(cases) >= 60
+    assert 1 - len(wrong) / len(cases) >= FLOORS[kind, language], wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Pedro Sánchez se reúne con Ursula von der Leyen en Bruselas", ["PERSON Pedro Sánchez", "LOC Bruselas"]),
+        ("Google abre una oficina en Málaga", ["ORG Google", "LOC Málaga"]),
+        ("@ana adora #madrid https://example.com/paris", []),
+        ("¿Por qué llega tarde todo el mundo? Estamos esperando.", []),
+    ],
+)
+def test_people_organisations_and_places_are_named_in_spanish(text: str, expected: list[str]) -> None:
+    found = read(text, "es").entities
+    assert found is not None
+    spans = [f"{entity.label} {entity.text}" for entity in found]
+    assert set(expected) <= set(spans)
+    assert expected or not spans
+    assert all(text[entity.start : entity.end] == entity.text for entity in found)
+
+
+def test_emoji_and_handles_before_a_name_do_not_move_its_span() -> None:
+    text = "😀 @ana 🚀 vio a Angela Merkel 😀 en Berlín"
+    found = read(text, "es").entities or ()
+    assert {"Angela Merkel", "Berlín"} <= {text[entity.start : entity.end] for entity in found}
 
 
 def test_the_preset_of_the_specification_weighs_as_it_says() -> None:
@@ -250,12 +348,7 @@ def test_an_encoder_that_fails_is_named_and_the_lexicons_answer(monkeypatch: pyt
         ("set a timer for ten minutes", "en", "other"),
         ("¡Buenos días a todos! Feliz lunes", "es", "greeting"),
         ("¿Cuál de estos dos colores prefieres?", "es", "ask"),
-        pytest.param(
-            "Solo hoy: 30 % de descuento, compra ya",
-            "es",
-            "promote",
-            marks=pytest.mark.xfail(strict=True, reason="Spanish rests on 270 texts; this one is read as other"),
-        ),
+        ("Solo hoy: 30 % de descuento, compra ya", "es", "promote"),
     ],
 )
 def test_a_plain_intent_is_named(text: str, language: str, label: str) -> None:
@@ -324,5 +417,6 @@ def test_any_text_is_read_and_every_span_is_valid(request: pytest.FixtureRequest
         for affect in ENSEMBLE.read(texts, languages):
             assert affect.degraded == ()
             assert affect.sentiment.polarity is None or -1 <= affect.sentiment.polarity <= 1
+            assert (affect.entities is None) == (language != "es")
 
     fuzz()

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ TEXTS = (
     "Why does nobody talk about this? https://example.org/report",
     "BREAKING: the vote has just passed, 51 to 49.",
     "\N{ROCKET} Launch day: join us live at 3 pm",
-    "Hoy abrimos la tienda nueva, \u00a1ven a vernos!",
+    "All museums are free on Sunday.",
     "ok",
 )
+SPANISH = "Hoy abrimos la tienda nueva, \u00a1ven a vernos!"
 HISTORY = tuple(
     Post(
         text=f"{TEXTS[day % len(TEXTS)]} Day {day}.",
@@ -43,8 +45,14 @@ histories = st.sampled_from([(), HISTORY[:24], HISTORY[:25], HISTORY])
 drafts = st.builds(Draft, text=texts, posted_at=moments, history=histories)
 
 
+def predict(text, **context):
+    return PREDICTOR.predict([Draft(text=text, **context)])[0]
+
+
 def score(text, **context):
-    return PREDICTOR.predict([Draft(text=text, **context)])[0].viral_score
+    """A text that is not scored stands below all others."""
+    found = predict(text, **context).viral_score
+    return -1.0 if found is None else found
 
 
 def test_tampered_weights_are_refused(tmp_path):
@@ -57,14 +65,19 @@ def test_tampered_weights_are_refused(tmp_path):
 
 
 @given(drafts)
-def test_any_text_gets_a_finite_score_that_its_contributions_explain(draft):
+def test_any_text_gets_a_finite_score_that_its_contributions_explain_or_a_reason_for_none(draft):
     prediction = PREDICTOR.predict([draft])[0]
+    if not prediction.supported:
+        assert prediction.viral_score is prediction.p_beats_median is prediction.interval is None
+        assert not prediction.contributions
+        assert prediction.note
+        return
     assert 0 <= prediction.viral_score <= 100
     assert 0 <= prediction.interval[0] <= prediction.viral_score <= prediction.interval[1] <= 100
     assert 0 < prediction.p_beats_median < 1
     assert all(map(math.isfinite, prediction.contributions.values()))
     explained = prediction.base + sum(prediction.contributions.values())
-    assert explained == pytest.approx(prediction.viral_score, abs=1e-6)
+    assert explained == pytest.approx(prediction.viral_score, abs=0.2)
 
 
 @given(drafts)
@@ -72,15 +85,79 @@ def test_subscores_are_the_sums_of_their_contributions(draft):
     prediction = PREDICTOR.predict([draft])[0]
     parts = (prediction.subscores.wording, prediction.subscores.author, prediction.subscores.time)
     known = sum(part for part in parts if part is not None) + prediction.contributions.get("clipped", 0.0)
-    assert known == pytest.approx(sum(prediction.contributions.values()), abs=1e-9)
+    assert known == pytest.approx(sum(prediction.contributions.values()), abs=0.2)
 
 
 @given(drafts)
 def test_missing_is_none_and_known_is_not(draft):
     prediction = PREDICTOR.predict([draft])[0]
-    assert (prediction.subscores.time is None) == (draft.posted_at is None)
-    assert (prediction.subscores.author is None) == (prediction.evidence.own_posts < 25)
     assert prediction.evidence.own_posts <= len(draft.history)
+    if prediction.supported:
+        assert (prediction.subscores.time is None) == (draft.posted_at is None)
+        assert (prediction.subscores.author is None) == (prediction.evidence.own_posts == 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("asdf qwer zxcv", "dictionary"),
+        ("Lorem ipsum dolor sit amet, consectetur adipiscing elit.", "placeholder"),
+        ("RT RT RT RT please retweet RT", "reactions"),
+        ("pool pool pool pool pool pool pool pool", "again and again"),
+        ("crypto bitcoin ethereum blockchain NFT trading invest startup growth marketing leads", "row of words"),
+        ("#one #two #three #four #five #six #seven #eight", "row of words"),
+        ("\U0001f525" * 12, "row of words"),
+        ("COME NOW!!!!!! BEST EVER!!!!!!", "capitals"),
+        ("for (i = 0; i < n; i++) { if (x[i] == null) return -1; }", "code"),
+        ("Join {event} in Bristol on Tuesday.", "placeholder"),
+        ("Ab Montag gibt es frisches Brot.", "`de`"),
+        (SPANISH, "`es`"),
+    ],
+)
+def test_what_is_no_english_prose_has_no_score_and_says_why(text, word):
+    prediction = predict(text)
+    assert not prediction.supported
+    assert prediction.viral_score is None
+    assert word in prediction.note or "`es`" in prediction.note
+
+
+@pytest.mark.parametrize(
+    "text", [*TEXTS, "Dark mode", "tick season", "lol same", "So proud of my brother today.", "gm"]
+)
+def test_plain_and_short_english_is_scored(text):
+    assert predict(text).supported
+
+
+def test_spanish_is_scored_from_record_and_time_alone_where_there_are_25_posts():
+    prediction = predict(SPANISH, history=HISTORY, posted_at=NOON)
+    assert prediction.supported
+    assert prediction.subscores.wording is None
+    assert prediction.subscores.author is not None
+    assert prediction.subscores.time is not None
+    assert not predict(SPANISH, history=HISTORY[:20]).supported
+
+
+def test_a_version_is_scored_where_its_original_is():
+    assert predict("Ya!", original=TEXTS[0]).supported
+    assert not predict(TEXTS[0], original=SPANISH).supported
+
+
+def test_the_record_comes_in_little_by_little():
+    scores = [score(TEXTS[0], history=HISTORY[:n]) for n in range(41)]
+    steps = [abs(b - a) for a, b in pairwise(scores)]
+    assert abs(scores[25] - scores[24]) <= max(steps[:24])
+    assert max(steps) < 8
+
+
+def test_no_habit_moves_a_score_by_much():
+    asked = tuple(
+        Post(text=f"Is day {day} fine?", created_at=NOON - timedelta(days=day), likes=900, retweets=90)
+        if day % 2
+        else Post(text=f"Day {day} is fine.", created_at=NOON - timedelta(days=day), likes=1, retweets=0)
+        for day in range(2, 82)
+    )
+    plain, question = (predict(text, history=asked) for text in ("The shop opens late.", "The shop opens late?"))
+    assert 0 < question.contributions["habits"] - plain.contributions["habits"] < 20
 
 
 @given(st.lists(drafts, max_size=8))
@@ -88,7 +165,7 @@ def test_a_batch_is_scored_as_its_drafts_are_one_by_one(batch):
     together = PREDICTOR.predict(batch)
     alone = [PREDICTOR.predict([draft])[0] for draft in batch]
     for a, b in zip(together, alone, strict=True):
-        assert a.viral_score == pytest.approx(b.viral_score, abs=1e-9)
+        assert a.viral_score == b.viral_score
         assert a.contributions == pytest.approx(b.contributions, abs=1e-9)
 
 
@@ -136,9 +213,26 @@ def test_shouting_does_not_raise_the_score(text, history):
     assert score(f"{text.upper()}!!!", history=history) <= score(text, history=history) + 1e-9
 
 
+REPEATS = {
+    "twice": lambda text: f"{text} {text}",
+    "three times in lines": lambda text: "\n".join([text] * 3),
+    "last word": lambda text: f"{text} " + " ".join([text.split()[-1]] * 3),
+    "first word at the end": lambda text: f"{text} {text.split()[0]}",
+    "a word in its place": lambda text: f"{text.split()[0]} {text.split()[0]} {text}",
+}
+
+
+@pytest.mark.parametrize("repeat", REPEATS.values(), ids=REPEATS)
+@given(text=st.sampled_from(TEXTS) | texts)
+def test_saying_something_again_gains_nothing(repeat, text):
+    if text.split():
+        assert score(repeat(text)) <= score(text)
+
+
+@pytest.mark.parametrize("addition", [" #win", " \U0001f525", " RT if you agree!"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_saying_everything_again_moves_the_score_by_little(text):
-    assert abs(score(f"{text} {text}") - score(text)) < 10
+def test_more_of_the_same_tag_emoji_or_plea_gains_nothing(text, addition):
+    assert score(text + 3 * addition) <= score(text + addition)
 
 
 def test_a_higher_score_never_means_a_lower_chance():

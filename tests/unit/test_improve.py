@@ -101,16 +101,19 @@ def drafts(draw: st.DrawFn) -> tuple[str, Language]:
 
 
 def adds_up(found: Improved) -> bool:
-    return sum(step.delta for step in found.steps) == pytest.approx(found.viral_score - found.original_score, abs=1e-9)
+    if found.viral_score is None or found.original_score is None:
+        return found.viral_score is found.original_score and all(step.delta is None for step in found.steps)
+    deltas = sum(step.delta or 0.0 for step in found.steps)
+    return deltas == pytest.approx(found.viral_score - found.original_score, abs=0.05)
 
 
 def price_of_polish(found: Improved) -> float:
     """What spelling and marks cost, which alone may cost anything."""
-    return sum(max(0.0, -step.delta) for step in found.steps if step.edit == "polish")
+    return sum(max(0.0, -(step.delta or 0.0)) for step in found.steps if step.edit == "polish")
 
 
-async def score(text: str) -> float:
-    return PREDICTOR.predict([Draft(text=text)])[0].viral_score
+async def score(text: str, original: str | None = None) -> float | None:
+    return PREDICTOR.predict([Draft(text=text, original=original)])[0].viral_score
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,25 +125,28 @@ async def test_whatever_is_asked_a_draft_only_gains(
     found = await ask(draft, Models(), language=language, target_length=target, sober=sober)
     again = await ask(draft, Models(), language=language, target_length=target, sober=sober)
     assert found == again
+    scored = await score(draft) is not None
     assert found.original_score == await score(draft)
-    assert found.viral_score == await score(found.text)
+    assert found.viral_score == await score(found.text, draft)
     assert adds_up(found)
     polished = polish(draft, language)
     assert keeps_facts(draft, found.text) or keeps_facts(polished, found.text)
     if is_valid(draft):
-        assert found.viral_score >= found.original_score - price_of_polish(found)
+        assert not scored or found.viral_score >= found.original_score - price_of_polish(found)
         assert is_valid(found.text)
     if target and found.target_reached:
         assert weighted_length(found.text) <= target
     assert found.target_reached is not None or is_valid(draft)
     before = found.original_score
     for place, step in enumerate(found.steps):
-        assert step.delta > MIN_GAIN or (place == 0 and step.edit == "shorten") or step.edit == "polish"
-        assert step.delta >= -MIN_GAIN or step.edit in {"shorten", "polish"}
+        assert (step.delta is not None) == scored
+        if scored:
+            assert step.delta > MIN_GAIN or (place == 0 and step.edit == "shorten") or step.edit == "polish"
+            assert step.delta >= -MIN_GAIN or step.edit in {"shorten", "polish"}
+            assert before + step.delta == pytest.approx(await score(step.text, draft), abs=0.05)
+            before += step.delta
         assert is_valid(step.text)
         assert keeps_facts(draft, step.text) or keeps_facts(polished, step.text)
-        assert before + step.delta == pytest.approx(await score(step.text), abs=1e-9)
-        before += step.delta
     assert found.text == (found.steps[-1].text if found.steps else draft)
     kinds = [step.edit for step in found.steps]
     assert len(kinds) == len(set(kinds)) <= ROUNDS + 1
@@ -153,7 +159,8 @@ async def test_what_was_improved_is_not_made_worse_by_improving_it_again(made: t
     draft, language = made
     once = await ask(draft, Models(), language=language)
     twice = await ask(once.text, Models(), language=language)
-    assert twice.viral_score >= once.viral_score - price_of_polish(twice)
+    if once.viral_score is not None and twice.viral_score is not None:
+        assert twice.viral_score >= once.viral_score - price_of_polish(twice)
     assert keeps_facts(once.text, twice.text) or keeps_facts(polish(once.text, language), twice.text)
 
 

@@ -11,6 +11,7 @@ from pipelines.optimize import analyze, answer, compare
 from pipelines.policy import Policy
 from pipelines.records import (
     Affect,
+    Analysis,
     Brief,
     Draft,
     Emotion,
@@ -19,6 +20,7 @@ from pipelines.records import (
     Query,
 )
 from pipelines.results import Prediction, Subscores
+from pipelines.text.tweets import Entity
 from tests.fake_models import AFFECT, FakeModels
 
 
@@ -165,6 +167,64 @@ async def test_every_head_of_the_sentiment_model_reaches_the_analysis() -> None:
     assert analysis.emotion is not None
     assert analysis.risks == {"irony": 0.1}
     assert degraded == ("sentiment.transformer",)
+
+
+async def test_people_and_places_take_the_place_of_names_without_a_kind_and_leave_what_is_exact() -> None:
+    text = "Ana of Acme meets @leeds in Leeds on Friday"
+
+    def entity(label: str, name: str, start: int = 0) -> Entity:
+        place = text.index(name, start)
+        return Entity(name, label, place, place + len(name))
+
+    class Named(FakeModels):
+        async def analyze(self, text: str, language: str | None) -> Analysis:
+            exact = (entity("NAME", "Ana of Acme"), entity("MENTION", "@leeds"), entity("DATE", "Friday"))
+            return replace(await super().analyze(text, language), entities=exact)
+
+        async def read(self, text: str, language: str | None) -> Affect:
+            named = (entity("PERSON", "Ana"), entity("ORG", "Acme"), entity("LOC", "leeds"), entity("LOC", "Leeds"))
+            return replace(await super().read(text, language), entities=named)
+
+    analysis, _ = await analyze(text, Named(), Policy())
+    found = [f"{one.label} {one.text}" for one in analysis.entities or ()]
+    assert found == ["PERSON Ana", "ORG Acme", "MENTION @leeds", "LOC Leeds", "DATE Friday"]
+
+
+async def test_each_reading_says_whether_its_language_is_read() -> None:
+    class Spanish(FakeModels):
+        async def read(self, text: str, language: str | None) -> Affect:
+            emotion = Emotion("joy", {"joy": 1.0})
+            return replace(await super().read(text, language), emotion=emotion, risks={"offensive": 0.1}, entities=())
+
+    analysis, _ = await analyze("Zapatos", Spanish(language="es"), Policy())
+    assert analysis.supported == {
+        "sentiment": True,
+        "emotion": True,
+        "intent": False,
+        "sensitivity": False,
+        "irony": False,
+        "offensive": True,
+        "names": True,
+        "keywords": True,
+    }
+    without, _ = await analyze("Zapatos", FakeModels("sentiment"), Policy())
+    assert without.supported is None
+
+
+async def test_a_draft_that_nobody_can_score_gets_candidates_in_the_order_of_the_judge_and_no_number() -> None:
+    class Unscored(FakeModels):
+        @staticmethod
+        def score(draft: Draft) -> Prediction:
+            assert draft.original == "Zapatos nuevos."
+            return replace(
+                FakeModels.score(draft), viral_score=None, p_beats_median=None, interval=None, supported=False
+            )
+
+    result = await answer(Query(query="Zapatos nuevos.", n_templates=4), Unscored(language="es"), Engines())
+    assert result.templates
+    assert result.viral_score is None
+    assert {(one.viral_score, one.delta) for one in result.templates} == {(None, None)}
+    assert all(tip.delta is None for tip in result.recommendations or ())
 
 
 @pytest.mark.parametrize(
