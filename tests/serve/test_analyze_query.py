@@ -132,11 +132,11 @@ async def test_the_example_is_answered_whole_and_stands_in_postgres(cluster: Clu
     assert 1 <= len(answer["templates"]) <= 5
     for candidate in answer["templates"]:
         assert candidate["weighted_length"] <= 280
-        assert candidate["delta"] == pytest.approx(candidate["viral_score"] - answer["viral_score"])
+        assert candidate["delta"] == pytest.approx(candidate["viral_score"] - answer["viral_score"], abs=0.05)
     assert 0 <= answer["viral_score"] <= 100
     prediction = answer["prediction"]
     assert prediction["base"] + sum(prediction["contributions"].values()) == pytest.approx(
-        answer["viral_score"], abs=1e-6
+        answer["viral_score"], abs=0.2
     )
     assert set(answer["model_versions"]) == {"query_analyzer", "sentiment", "generator", "viral_predictor"}
     (row,) = await cluster.sql("SELECT * FROM analyzed_queries WHERE id = $1", uuid.UUID(answer["id"]))
@@ -146,14 +146,22 @@ async def test_the_example_is_answered_whole_and_stands_in_postgres(cluster: Clu
     assert float(row["viral_score"]) == pytest.approx(answer["viral_score"], abs=0.005)
 
 
-def test_spanish_is_recognized_and_gets_no_numbers_from_english_models(cluster: Cluster):
+def test_spanish_is_read_and_not_scored_and_no_english_lexicon_speaks(cluster: Cluster):
     with cluster.client() as client:
         answer = client.post(
-            PATH, json={"query": "La próxima semana lanzamos nuestras zapatillas ecológicas para correr"}
+            PATH, json={"query": "La próxima semana lanzamos en Sevilla nuestras zapatillas ecológicas para correr."}
         ).json()
-    assert answer["analysis"]["language"] == "es"
-    assert answer["analysis"]["sentiment"]["supported"] is False
-    assert answer["analysis"]["sentiment"]["polarity"] is None
+    analysis = answer["analysis"]
+    assert analysis["language"] == "es"
+    assert analysis["sentiment"]["components"].keys() == {"transformer"}
+    assert analysis["risks"].keys() == {"offensive"}
+    assert analysis["supported"]["emotion"]
+    assert not analysis["supported"]["irony"]
+    assert {"text": "Sevilla", "label": "LOC"}.items() <= analysis["entities"][0].items()
+    assert answer["viral_score"] is None
+    assert not answer["prediction"]["supported"]
+    assert "`es`" in answer["prediction"]["note"]
+    assert {candidate["delta"] for candidate in answer["templates"]} == {None}
     assert answer["degraded"] == []
 
 
