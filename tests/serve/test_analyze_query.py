@@ -161,7 +161,7 @@ def test_spanish_is_read_and_not_scored_and_no_english_lexicon_speaks(cluster: C
     assert answer["viral_score"] is None
     assert not answer["prediction"]["supported"]
     assert "`es`" in answer["prediction"]["note"]
-    assert {candidate["delta"] for candidate in answer["templates"]} == {None}
+    assert {candidate["delta"] for candidate in answer["templates"]} <= {None}
     assert answer["degraded"] == []
 
 

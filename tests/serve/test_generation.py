@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from pipelines.text.facts import invents, keeps_facts
@@ -63,16 +65,23 @@ def test_candidates_can_be_posted_as_they_are(cluster: Cluster, query: str) -> N
         assert (candidate["delta"] is None) == query.startswith("abrimos")
 
 
+# What a sample holds differs from processor to processor, so that no single one is relied on.
+DRAFTS = (
+    "the repair cafe is back on saturday 14 march, 10am to 1pm. bring toasters and lamps. cake as usual",
+    "our library opens on sundays from may, 10 to 4, with a story hour for children at 11",
+    "new menu from monday: three soups, two pies and a vegan curry for 9 euros",
+)
+
+
 def test_the_writer_writes_beside_the_polish_and_alone_where_it_is_asked(cluster: Cluster) -> None:
-    query = "we open a second bakery on Mill Lane this thursday, doors at 7am, the first 50 people get a free bun"
     with cluster.client() as client:
-        both = client.post("/generate", json={"query": query, "n": 8}).json()
-        alone = client.post("/generate", json={"query": query, "n": 8, "engine": "lm"}).json()
-        without = client.post("/analyze-query", json={"query": query, "n_templates": 8}).json()
-    assert "edit" in {candidate["source"] for candidate in both["candidates"]}
-    assert {candidate["source"] for candidate in alone["candidates"]} == {"lm"}
+        both = [client.post("/generate", json={"query": draft, "n": 8}).json() for draft in DRAFTS]
+        alone = [client.post("/generate", json={"query": draft, "n": 8, "engine": "lm"}).json() for draft in DRAFTS]
+        without = client.post("/analyze-query", json={"query": DRAFTS[0], "n_templates": 8}).json()
+    assert all("edit" in {candidate["source"] for candidate in answer["candidates"]} for answer in both)
+    assert {candidate["source"] for answer in alone for candidate in answer["candidates"]} == {"lm"}
     assert "lm" not in {candidate["source"] for candidate in without["templates"]}
-    assert both["degraded"] == alone["degraded"] == without["degraded"] == []
+    assert all(answer["degraded"] == [] for answer in (*both, *alone, without))
 
 
 def test_who_has_no_time_for_the_writer_gets_the_polish_in_time(cluster: Cluster) -> None:
@@ -105,14 +114,16 @@ def test_a_long_text_becomes_a_thread_where_that_is_asked(cluster: Cluster, path
 
 
 def test_the_same_seed_gives_the_same_candidates_and_another_others(cluster: Cluster) -> None:
+    def written(client: httpx.Client, draft: str, seed: int) -> list[dict[str, Any]]:
+        body = {"query": draft, "n": 8, "seed": seed, "engine": "lm"}
+        candidates: list[dict[str, Any]] = client.post("/generate", json=body).json()["candidates"]
+        return candidates
+
     with cluster.client() as client:
-        query = "our new running shoes are here. they weigh 190 grams and cost 80 euros"
-        first, again, other = (
-            client.post("/generate", json={"query": query, "n": 8, "seed": seed, "engine": "lm"}).json()
-            for seed in (1, 1, 2)
-        )
-    assert first["candidates"] == again["candidates"]
-    assert first["candidates"] != other["candidates"]
+        first, again = ([written(client, draft, 1) for draft in DRAFTS] for _ in range(2))
+        others = [[written(client, draft, seed) for draft in DRAFTS] for seed in (2, 3, 4)]
+    assert first == again
+    assert any(other != first for other in others)
 
 
 def test_an_optimized_draft_loses_with_no_step_and_keeps_its_facts(cluster: Cluster) -> None:
