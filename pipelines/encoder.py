@@ -26,7 +26,6 @@ from pipelines.text.tweets import Entity, entities
 from pipelines.weights import read_weights
 
 FORMAT: Final = 2
-LANGUAGES: Final = ("en", "es")
 # A tweet of 280 characters has fewer; what comes after is not read.
 MAX_TOKENS: Final = 128
 # Padding costs as much as text; a pass of its own for each costs a sixth more. Measured on tweets, 16 at a time.

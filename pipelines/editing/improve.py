@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
@@ -243,8 +243,7 @@ async def improve(
         shortened = lost if shortened is None or (lost.delta or 0.0) > (shortened.delta or 0.0) else shortened
     [score] = await search.scores([draft])
     if score == UNSCORED:
-        shortened = shortened and replace(shortened, delta=None)
-        return Improved(draft, None, None, (), target_reached=False, shortened=shortened)
+        return Improved(draft, None, None, (), target_reached=False)
     return Improved(draft, score, score, (), target_reached=False, shortened=shortened)
 
 

@@ -161,18 +161,21 @@ def said_once(text: str) -> str:
         return text
     kept: list[int] = []
     for place, key in enumerate(keys):
-        own = [keys[other] for other in kept]
-        if (key[0] == "#" or _EMOJI.match(key)) and key in own:
-            continue
         kept.append(place)
-        own.append(key)
+        own = [keys[other] for other in kept]
         for size in [len(own) - 1 - at for at, other in enumerate(own[:-1]) if other == key]:
             if own[-size:] == own[-2 * size : -size]:
                 del kept[-size:]
                 break
-    if len(kept) == len(keys):
+    marks: set[str] = set()
+    chosen = set()
+    for place in kept:
+        if keys[place] not in marks:
+            chosen.add(place)
+        if keys[place][0] == "#" or _EMOJI.match(keys[place]):
+            marks.add(keys[place])
+    if len(chosen) == len(keys):
         return text
-    chosen = set(kept)
     return "".join(
         text[found[place - 1].end() if place else 0 : match.end()]
         for place, match in enumerate(found)

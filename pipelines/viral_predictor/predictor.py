@@ -92,8 +92,8 @@ class ViralPredictor:
         metadata, files = read_weights(folder, FORMAT)
         arrays = read_arrays(files["weights.npz"])
         numbers = {name: array.astype(np.float64) for name, array in arrays.items() if name != "words"}
-        # The dictionaries are read now, not at the first request.
-        scope_of("All is well.")
+        # Both dictionaries are read now, not at the first request.
+        scope_of("Ravens like wooden zapatos.")
         return cls(Weights(words=arrays["words"].astype(np.float32), **numbers), str(metadata["version"]))
 
     def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:

@@ -16,7 +16,7 @@ from pipelines.text.dictionaries import knows
 from pipelines.text.languages import UNDETERMINED, function_words, identify
 from pipelines.text.letters import plain_letters
 from pipelines.text.tweets import entities
-from pipelines.viral_predictor.features import bare_text, said_once
+from pipelines.viral_predictor.features import bare_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def scope_of(text: str, language: str | None = None, default: str = "en") -> Sco
     words = [word.lower() for word in WORD.findall(prose)]
     code = language or identify(plain, default)
     reason: Reason | None = "begging" if pleas and not words else _no_prose(prose, words, counts)
-    if _repeats(text, len(WORD.findall(text))):
+    if reason != "begging" and _repeats(plain, len(WORD.findall(text))):
         reason = "repetition"
     if reason is None and code not in {SCORED, UNDETERMINED}:
         reason = "language"
@@ -148,9 +148,9 @@ def _is_row(prose: str, words: Sequence[str]) -> bool:
     )
 
 
-def _repeats(prose: str, n: int) -> bool:
-    """Tell whether a text is one word, phrase or sentence again and again: said once, little of it is left."""
-    return n >= MOST_SAME and len(WORD.findall(said_once(prose))) <= SAID_ONCE_SHARE * n
+def _repeats(once: str, n: int) -> bool:
+    """Tell whether little is left of a text's n words where it is said once: one word or sentence again and again."""
+    return n >= MOST_SAME and len(WORD.findall(once)) <= SAID_ONCE_SHARE * n
 
 
 def _are_unknown(prose: str, words: Sequence[str]) -> bool:
@@ -187,7 +187,7 @@ MASHED: Final = regex.compile(
 STRETCHED: Final = regex.compile(r"(.)\1+")
 PLACEHOLDER: Final = regex.compile(
     r"\{\{?\s*[\p{L}_.\d ]{1,40}\}?\}|\[\s*(?:insert|add|your|name|photo|link|date|check|nombre|fecha|foto|enlace)\b"
-    r"[^\]]{0,60}\]|<\s*[\p{Lu}_]{3,}\s*>|\bX{2,}\b|\bTBC\b|\bTODO\b|%[sd]\b|\bundefined\b"
+    r"[^\]]{0,60}\]|<\s*[\p{Lu}_]{3,}\s*>|[$\u20ac\u00a3]X{2,}|\bX{2,},X{3}\b|\bX{4,}\b|\bTODO:|(?<!\d)%[sd]\b"
     r"|(?i:lorem ipsum|\byour (?:post|text|tweet|message) (?:goes )?here\b)",
 )
 CODE: Final = regex.compile(
