@@ -40,6 +40,7 @@ from deployments.settings import (
     read_settings,
 )
 from supervisor.orphans import adopt_orphans, end_children
+from supervisor.ports import free_port
 from supervisor.writer import is_prepared
 
 APPLICATION = "murmuration"
@@ -113,7 +114,7 @@ def _own_haproxy(folder: Path) -> None:
         os.environ[f"RAY_SERVE_HAPROXY_{variable}"] = str(folder / name)
     os.environ["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(folder)
     for variable in ("STATS_PORT", "METRICS_PORT"):
-        os.environ.setdefault(f"RAY_SERVE_HAPROXY_{variable}", str(_free_port()))
+        os.environ.setdefault(f"RAY_SERVE_HAPROXY_{variable}", str(free_port()))
 
 
 def _prepare_writer(config: ServeDeploySchema) -> None:
@@ -127,13 +128,6 @@ def _prepare_writer(config: ServeDeploySchema) -> None:
         done = subprocess.run([sys.executable, "-m", "supervisor.writer"], check=False)  # our own module
         if done.returncode:
             logger.warning('without the writer: polish and templates are served, `degraded` says "generator.lm"')
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _require_ports(config: ServeDeploySchema, dashboard_port: int) -> None:

@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import platform
-import socket
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ import yaml
 
 from store.migrate import migrate
 from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
+from supervisor.ports import free_port
 from tests.benchmarks.load import Run, run
 from tests.benchmarks.plain_fastapi import batches
 
@@ -59,12 +59,6 @@ def bodies() -> Iterator[bytes]:
     for number in _numbers:
         query = f"We launch our new eco-friendly running shoes number {number} next week. Pre-orders open on Monday!"
         yield orjson.dumps({"query": query, "objectives": ["sales"], "engine": "templates"})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

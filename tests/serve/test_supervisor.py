@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.serve.conftest import ROOT, START_S, STOP_S, Cluster, free_port, start, wait_until, wait_until_ready
+from supervisor.ports import free_port
+from tests.serve.conftest import ROOT, START_S, STOP_S, Cluster, start, wait_until, wait_until_ready
 
 SUPERVISOR = [sys.executable, "-m", "supervisor.main"]
 
