@@ -56,16 +56,16 @@ simulate: setup ## what the statistics of experiments keep of their promises (mi
 	test ! -d $(DATA) || $(BIN)/python -m tests.simulations.upworthy --data $(DATA)
 
 train: setup writer $(BASE) ## train what stands under models/ from DATA (hours)
-	$(BIN)/python -m training.encoder --data $(DATA) --base $(BASE) --out models/encoder_es
-	$(BIN)/python -m training.calibration --data $(DATA) --out models/encoder_es
-	$(BIN)/python -m training.intent --data $(DATA) --encoder models/encoder --out models/intent
+	$(BIN)/python -m training.encoder --data $(DATA) --base $(BASE) --out models/encoder
+	$(BIN)/python -m training.calibration --data $(DATA) --out models/encoder
+	$(BIN)/python -m training.substance --data $(DATA) --encoder models/encoder --out models/substance
 	$(BIN)/python -m training.viral_predictor --data $(DATA) --out models/viral_predictor
 	$(BIN)/python -m training.wording --data $(DATA) --models models
 	$(BIN)/python -m training.generator --wheel $(WRITER_BASE) --briefs training/briefs/en_*.jsonl --out models/generator
 	$(BIN)/python -m training.quantization --wheel $(WRITER_BASE) --briefs training/briefs/en_*.jsonl --adapter models/generator
 	$(BIN)/python -m training.verifier --data training/briefs --out models/verifier
 	$(BIN)/python -m training.judge --out models/judge
-	$(BIN)/python -m training.sensitivity --data $(DATA) --encoder models/encoder --out models/sensitivity
+	$(BIN)/python -m training.sensitivity --encoder models/encoder --out models/sensitivity
 	$(BIN)/python -m training.accents --data $(DATA) --briefs training/briefs/es_*.jsonl --models models
 	$(BIN)/python -m training.slips --data $(DATA) --briefs training/briefs/en_*.jsonl --models models
 

@@ -36,9 +36,8 @@ def build(args: Args) -> Application:
         query_analyzer=_deploy(QueryAnalyzer, "query_analyzer").bind(args.spacy_models),
         sentiment=_deploy(SentimentEnsemble, "sentiment").bind(
             args.encoder,
-            args.intent,
             args.sensitivity,
-            spanish=args.encoder_es,
+            args.substance,
             transformer=args.sentiment_transformer,
             languages=args.sentiment_languages,
             device=args.device,
@@ -52,7 +51,7 @@ def build(args: Args) -> Application:
             key=key,
         ),
         viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(
-            args.viral_predictor, args.wording, args.encoder
+            args.viral_predictor, args.encoder, args.substance, args.wording
         ),
     )
     return _deploy(serve.ingress()(Ingress), "ingress").bind(

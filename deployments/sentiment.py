@@ -11,8 +11,8 @@ from deployments.stages import Batch
 from pipelines.encoder import Encoder
 from pipelines.records import Affect
 from pipelines.sentiment.ensemble import SentimentEnsemble as Pipeline
-from pipelines.sentiment.intent import IntentModel
 from pipelines.sentiment.sensitivity import SensitivityModel
+from pipelines.viral_predictor.substance import SubstanceModel
 
 
 class SentimentEnsemble:
@@ -21,10 +21,9 @@ class SentimentEnsemble:
     def __init__(
         self,
         encoder: Path | None,
-        intent: Path | None,
         sensitivity: Path | None,
+        substance: Path | None,
         *,
-        spanish: Path | None,
         transformer: str | None,
         languages: tuple[str, ...],
         device: Device,
@@ -34,9 +33,8 @@ class SentimentEnsemble:
         loaded = Encoder.load(encoder, threads=cpus()) if encoder else None
         self._pipeline = Pipeline(
             loaded,
-            IntentModel.load(intent, encoder=loaded.version) if intent and loaded else None,
             SensitivityModel.load(sensitivity, encoder=loaded.version) if sensitivity and loaded else None,
-            spanish=Encoder.load(spanish, threads=cpus()) if spanish else None,
+            SubstanceModel.load(substance, loaded) if substance and loaded else None,
             transformer=transformer,
             device=resolve(device),
             transformer_languages=languages,

@@ -113,9 +113,8 @@ class Args(Strict):
     device: Device = "auto"
     spacy_models: dict[str, str] = Field(default_factory=dict)
     encoder: Path | None = Path("models/encoder")
-    encoder_es: Path | None = Path("models/encoder_es")
-    intent: Path | None = Path("models/intent")
     sensitivity: Path | None = Path("models/sensitivity")
+    substance: Path | None = Path("models/substance")
     sentiment_transformer: str | None = None
     sentiment_languages: tuple[str, ...] = ("en",)
     # models/generator: our own; else an id or folder of a causal model, or one behind HTTP; null for none.
@@ -126,9 +125,7 @@ class Args(Strict):
     viral_predictor: Path = Path("models/viral_predictor")
     wording: Path | None = Path("models/wording")
 
-    @field_validator(
-        "encoder", "encoder_es", "intent", "sensitivity", "judge", "verifier", "viral_predictor", "wording"
-    )
+    @field_validator("encoder", "sensitivity", "substance", "judge", "verifier", "viral_predictor", "wording")
     @classmethod
     def _from_the_root(cls, folder: Path | None) -> Path | None:
         # Replicas do not run in the project's folder.
@@ -136,7 +133,7 @@ class Args(Strict):
 
     @model_validator(mode="after")
     def _some_read_the_encoder(self) -> Args:
-        for name in ("intent", "sensitivity", "wording"):
+        for name in ("sensitivity", "substance", "wording"):
             if getattr(self, name) and not self.encoder:
                 raise ValueError(f"{name} needs an encoder: set encoder, or {name}: null")
         return self

@@ -1,7 +1,6 @@
 """A tweet encoder: one forward pass of int8 ONNX gives an embedding, the logits of every head, and entities.
 
-It needs ONNX Runtime and the tokenizer alone. There are two: models/encoder reads English, models/encoder_es, which was
-trained by training.encoder, Spanish. Only the latter has a head for entities.
+It needs ONNX Runtime and the tokenizer alone. Trained by training.encoder.
 """
 
 from __future__ import annotations

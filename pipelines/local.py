@@ -14,9 +14,9 @@ from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.records import Affect, Analysis, Brief, Draft, Drafts, Language, Pair, Proposal
 from pipelines.results import Comparison, Prediction
 from pipelines.sentiment.ensemble import SentimentEnsemble
-from pipelines.sentiment.intent import IntentModel
 from pipelines.sentiment.sensitivity import SensitivityModel
 from pipelines.viral_predictor.predictor import ViralPredictor
+from pipelines.viral_predictor.substance import SubstanceModel
 
 # As long as a request of the cluster lets the writer write.
 WRITING_S = 24.0
@@ -27,15 +27,15 @@ class LocalModels:
 
     def __init__(self, models: Path, writer: Writer | None = None) -> None:
         encoder = Encoder.load(models / "encoder")
+        substance = SubstanceModel.load(models / "substance", encoder)
         self._analyzer = QueryAnalyzer()
         self._ensemble = SentimentEnsemble(
             encoder,
-            IntentModel.load(models / "intent", encoder=encoder.version),
             SensitivityModel.load(models / "sensitivity", encoder=encoder.version),
-            spanish=Encoder.load(models / "encoder_es"),
+            substance,
         )
         self._generator = Generator(Judge.load(models / "judge"), writer, load_second_opinions(models / "verifier"))
-        self._predictor = ViralPredictor.load(models / "viral_predictor")
+        self._predictor = ViralPredictor.load(models / "viral_predictor", substance)
 
     async def analyze(self, text: str, language: str | None) -> Analysis:
         """See pipelines.query_analyzer.analyzer."""

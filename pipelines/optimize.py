@@ -74,7 +74,7 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
     analysis, affect, written = await _read_and_write(query, models, engines, degraded)
     own_edits, missing = _tips(query, analysis, affect)
     texts = [query.query, *(tip.text or "" for tip in own_edits), *(written.texts() if written else ())]
-    own, scored = await _score(query, texts, models, degraded)
+    own, scored = await _score(query, texts, models, degraded, affect.substance if affect else None)
     ranked = None if written is None else candidates.rank(written, scored[len(own_edits) :], own, query.n_templates)
     best = None if ranked is None else candidates.best_of(written, ranked)
     return Answer(
@@ -94,7 +94,8 @@ async def generate(query: Query, models: Models, engines: Engines) -> Generated:
     """Write candidates for a query and rank them; the query itself is scored too, for their delta."""
     degraded: list[Degraded] = []
     analysis, affect, written = await _read_and_write(query, models, engines, degraded)
-    own, scored = await _score(query, [query.query, *(written.texts() if written else ())], models, degraded)
+    texts = [query.query, *(written.texts() if written else ())]
+    own, scored = await _score(query, texts, models, degraded, affect.substance if affect else None)
     ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
     best = None if ranked is None else candidates.best_of(written, ranked)
     return Generated(
@@ -293,12 +294,17 @@ async def understand(
 
 
 async def _score(
-    query: Query, texts: Sequence[str], models: Models, degraded: list[Degraded]
+    query: Query, texts: Sequence[str], models: Models, degraded: list[Degraded], substance: float | None
 ) -> tuple[Prediction | None, list[Prediction]]:
     """Return the prediction of the first text and those of the others, from one call."""
     drafts = [
         Draft(
-            text=text, posted_at=query.posted_at, history=query.history, language=query.language, original=query.query
+            text=text,
+            posted_at=query.posted_at,
+            history=query.history,
+            language=query.language,
+            original=query.query,
+            substance=substance,
         )
         for text in texts
     ]

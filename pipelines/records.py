@@ -101,6 +101,7 @@ class Draft:
 
     Posts count that are older than 24 h at `posted_at`: the record weighs more with each, fully from 25 on. `language`
     is told or detected. A version of another text follows that `original`: it is scored where the original is.
+    `substance` is the chance that the original, or the text, says something, where that was read already.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -110,6 +111,7 @@ class Draft:
     history: History = ()
     language: Language | None = None
     original: Text | None = None
+    substance: Annotated[float, Ge(0), Le(1)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +227,8 @@ class Sensitivity:
 class Affect:
     """What the sentiment deployment reads from one text; what no model reads in its language is None.
 
-    `risks` holds the risks that were measured in the language; `entities` are people, organisations and places.
+    `risks` holds the risks that were measured in the language; `entities` are people, organisations and places;
+    `substance` in [0, 1] is the chance that the text says something.
     """
 
     sentiment: Sentiment
@@ -235,6 +238,7 @@ class Affect:
     degraded: tuple[Degraded, ...] = ()
     sensitivity: Sensitivity | None = None
     entities: tuple[Entity, ...] | None = None
+    substance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

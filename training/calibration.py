@@ -1,16 +1,17 @@
 """Turn the encoder's logits into probabilities: fits the `calibration` of models/encoder/metadata.json.
 
-python -m training.calibration --data ../shared/data --out models/encoder_es
+python -m training.calibration --data ../shared/data --out models/encoder
 
-Sentiment is a logistic regression of three classes on the encoder's log-probabilities and, in English, both lexicons,
+In English sentiment is a logistic regression of three classes on the encoder's log-probabilities and both lexicons,
 every class counting alike, so that neither the label nor the probabilities lean towards what was frequent in the
-archive. Each language has its own.
+archive. In Spanish, where no lexicon speaks and the archive has as many texts of each class, it is a temperature.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from pipelines.encoder import Encoder, log_softmax
 from pipelines.sentiment.ensemble import textblob_polarity
-from training.tasks import EMOTIONS, Labeled, Task, read_tasks
+from training.tasks import EMOTIONS, SENTIMENTS, Labeled, Task, read_tasks
 
 RISKS = {"en": ("irony", "offensive"), "es": ("offensive",)}
 # Shares of the prior that are taken off the logits of rare emotions, to choose from.
@@ -58,10 +59,7 @@ def calibrate(encoder: Encoder, tasks: dict[str, Task]) -> dict[str, Any]:
     """Return the calibration of each language as metadata.json keeps it."""
     fitted: dict[str, Any] = {}
     for language in encoder.calibration:
-        part = tasks["sentiment"].validation[language]
-        sentiment = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000).fit(
-            sentiment_features(encoder, part.texts, language), part.winners
-        )
+        coefficients, intercept = sentiment(encoder, tasks["sentiment"].validation[language], language)
         risks = {}
         for name in RISKS[language]:
             of_risk = tasks[name].validation[language]
@@ -69,15 +67,26 @@ def calibrate(encoder: Encoder, tasks: dict[str, Task]) -> dict[str, Any]:
             slope = LogisticRegression(C=1e3).fit(margin, of_risk.winners)
             risks[name] = [float(slope.coef_[0, 0]), float(slope.intercept_[0])]
         emotions = tasks["emotion"].validation[language]
-        warmth = temperature(encoder, "emotion", emotions)
+        warmth = temperature(encoder, "emotion", emotions, EMOTIONS)
         fitted[language] = {
-            "sentiment": sentiment.coef_.tolist(),
-            "sentiment_intercept": sentiment.intercept_.tolist(),
+            "sentiment": coefficients,
+            "sentiment_intercept": intercept,
             "emotion_temperature": warmth,
             "emotion_bias": emotion_bias(encoder, emotions, warmth),
             "risks": risks,
         }
     return fitted
+
+
+def sentiment(encoder: Encoder, part: Labeled, language: str) -> tuple[list[list[float]], list[float]]:
+    """Return the coefficients and the intercept of one language's sentiment."""
+    if language != "en":
+        warmth = temperature(encoder, "sentiment", part, SENTIMENTS)
+        return (np.eye(len(SENTIMENTS)) / warmth).tolist(), [0.0] * len(SENTIMENTS)
+    fitted = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000).fit(
+        sentiment_features(encoder, part.texts), part.winners
+    )
+    return fitted.coef_.tolist(), fitted.intercept_.tolist()
 
 
 def emotion_bias(encoder: Encoder, part: Labeled, warmth: float) -> list[float]:
@@ -102,21 +111,19 @@ def emotion_bias(encoder: Encoder, part: Labeled, warmth: float) -> list[float]:
     return bias
 
 
-def sentiment_features(encoder: Encoder, texts: list[str], language: str) -> NDArray[np.float64]:
-    """Return (texts, 5 or 3): the encoder's log-probabilities; in English VADER's compound and TextBlob's polarity."""
+def sentiment_features(encoder: Encoder, texts: list[str]) -> NDArray[np.float64]:
+    """Return (texts, 5): the encoder's log-probabilities, VADER's compound and TextBlob's polarity."""
     read = log_softmax(encoder.encode(texts).logits["sentiment"])
-    if language != "en":
-        return read
     vader = SentimentIntensityAnalyzer()
     lexicons = [[vader.polarity_scores(text)["compound"], textblob_polarity(text)] for text in texts]
     return np.hstack([read, np.array(lexicons)])
 
 
-def temperature(encoder: Encoder, head: str, part: Labeled) -> float:
+def temperature(encoder: Encoder, head: str, part: Labeled, names: Sequence[str]) -> float:
     """Return the temperature with the smallest cross entropy (Guo et al. 2017, arXiv:1706.04599, section 4.2)."""
     places = [encoder.heads[head].index(label) for label in part.labels]
     logits = encoder.encode(part.texts).logits[head][:, places]
-    targets = part.targets[:, [EMOTIONS.index(label) for label in part.labels]]
+    targets = part.targets[:, [names.index(label) for label in part.labels]]
 
     def loss(value: float) -> float:
         return float(-(targets * log_softmax(logits / value)).sum(axis=1).mean())

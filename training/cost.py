@@ -48,10 +48,8 @@ def _pipeline(name: str, models: Path) -> Callable[[list[str]], object]:
     if name in {"sentiment", "both"}:
         from pipelines.encoder import Encoder  # noqa: PLC0415
         from pipelines.sentiment.ensemble import SentimentEnsemble  # noqa: PLC0415
-        from pipelines.sentiment.intent import IntentModel  # noqa: PLC0415
 
-        encoder = Encoder.load(models / "encoder")
-        ensemble = SentimentEnsemble(encoder, IntentModel.load(models / "intent", encoder=encoder.version))
+        ensemble = SentimentEnsemble(Encoder.load(models / "encoder"))
         steps.append(lambda texts: ensemble.read(texts, ["en"] * len(texts)))
     return lambda texts: [step(texts) for step in steps]
 

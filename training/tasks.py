@@ -131,7 +131,7 @@ def _sentiment(folder: Path, kinds: Sequence[Mapping[str, str]]) -> Task:
     return Task(
         "sentiment",
         SENTIMENTS,
-        ((semeval, 0.6), (spanish, 3.0), (others, 0.6), (_written(kinds, "sentiment", SENTIMENTS), 3.0)),
+        ((semeval, 0.75), (spanish, 3.0), (others, 0.4), (_written(kinds, "sentiment", SENTIMENTS), 3.0)),
         {"en": tweeteval(folder / "tweeteval_val.parquet", SENTIMENTS, SENTIMENTS), "es": fitting},
         {"en": judged, "es": tweeteval(folder / "umsab_es_val.parquet", SENTIMENTS, SENTIMENTS)},
         sources=(
@@ -176,7 +176,7 @@ def _irony(folder: Path) -> Task:
     return Task(
         "irony",
         labels,
-        ((tweeteval(folder / "tweeteval_train.parquet", labels, labels), 1.5),),
+        ((tweeteval(folder / "tweeteval_train.parquet", labels, labels), 2.0),),
         {"en": fitting},
         {"en": judged},
         sources=("TweetEval irony (cardiffnlp/tweeteval)",),
@@ -190,7 +190,7 @@ def _offensive(data: Path) -> Task:
     return Task(
         "offensive",
         labels,
-        ((tweeteval(data / "offensive" / "tweeteval_train.parquet", labels, labels), 0.6), (spanish, 0.7)),
+        ((tweeteval(data / "offensive" / "tweeteval_train.parquet", labels, labels), 0.8), (spanish, 0.7)),
         {"en": fitting, "es": fitting_es},
         {"en": judged, "es": _emoevent_offensive(data / "emotion" / "emoevent_es_dev.parquet", labels)},
         sources=("TweetEval offensive (cardiffnlp/tweeteval)", "EmoEvent es (fmplaza/EmoEvent)"),
@@ -248,7 +248,7 @@ def _sensitivity() -> Task:
     return Task(
         "sensitivity",
         SENSITIVITIES,
-        ((learned, 1.7),),
+        ((learned, 1.3),),
         parts,
         {},
         sources=("sensitivity_texts.jsonl, written for this project",),

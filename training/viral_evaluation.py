@@ -19,10 +19,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from pipelines.encoder import Encoder
 from pipelines.records import Draft
 from pipelines.results import Prediction
 from pipelines.viral_predictor.features import Floats
 from pipelines.viral_predictor.predictor import ViralPredictor
+from pipelines.viral_predictor.substance import SubstanceModel
 from training import specification
 from training.archives import US_PER_DAY, Archive, Rows, read, split
 from training.viral_card import card
@@ -46,7 +48,9 @@ def main() -> None:
     arguments = parser.parse_args()
     archives = [read(arguments.data / "engagement" / f"{name}.parquet") for name in SETS]
     path = arguments.model / "metadata.json"
-    predictor = ViralPredictor.load(arguments.model)
+    models = arguments.model.parent
+    encoder = Encoder.load(models / "encoder", threads=2)
+    predictor = ViralPredictor.load(arguments.model, SubstanceModel.load(models / "substance", encoder))
     metadata = json.loads(path.read_text())
     metadata["common_sense"] = common_sense(predictor)
     metadata["abstained"] = abstained(predictor, arguments.data)

@@ -1,4 +1,4 @@
-"""Reads sentiment, emotion, risks, intent and names: an encoder for each language, VADER and TextBlob in English.
+"""Reads sentiment, emotion, risks, intent and names: an encoder for both languages, VADER and TextBlob in English.
 
 Each component of the sentiment gives a polarity in [-1, 1], and the ensemble weighs them; the lexicons speak English
 alone. A sequence classifier that is configured takes the encoders' place there, in its own languages; torch and
@@ -32,11 +32,11 @@ from pipelines.records import (
 from pipelines.text.letters import plain_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pipelines.encoder import Calibration, Encoded, Encoder, Floats
-    from pipelines.sentiment.intent import IntentModel
     from pipelines.sentiment.sensitivity import SensitivityModel
+    from pipelines.viral_predictor.substance import SubstanceModel
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +65,9 @@ class SentimentEnsemble:
     def __init__(
         self,
         encoder: Encoder | None = None,
-        intent: IntentModel | None = None,
         sensitivity: SensitivityModel | None = None,
+        substance: SubstanceModel | None = None,
         *,
-        spanish: Encoder | None = None,
         transformer: str | None = None,
         device: str = "cpu",
         weights: Weights = LEARNED,
@@ -77,10 +76,10 @@ class SentimentEnsemble:
         """Load what is loaded here.
 
         Args:
-            encoder: gives sentiment, emotion and risks of English texts; None for the lexicons alone.
-            intent: reads intents from the encoder's embedding in English, from words in Spanish without `spanish`.
-            sensitivity: tells sober news and harmful texts, in English and Spanish.
-            spanish: gives sentiment, emotion, intent, offence and names of Spanish texts.
+            encoder: gives sentiment, emotion, risks, intent and names in the languages of its calibration; None for
+                the lexicons alone.
+            sensitivity: tells sober news and harmful texts.
+            substance: tells whether an English text says something.
             transformer: Hugging Face id or folder of a sequence classifier, which takes the encoder's place in the
                 ensemble; None for the encoder.
             device: torch device of the classifier; on cuda it runs in bfloat16.
@@ -94,12 +93,10 @@ class SentimentEnsemble:
         self.weights: Weights = weights
         self._vader = SentimentIntensityAnalyzer()
         self._encoder = encoder
-        self._spanish = spanish
-        self._intent = intent
         self._sensitivity = sensitivity
+        self._substance = substance
         self._classifier = PolarityClassifier(transformer, device) if transformer else None
-        languages = frozenset(transformer_languages) if transformer else frozenset()
-        self._classifier_languages = languages | ({"und"} if "en" in languages else set())
+        self._classifier_languages = _with_undetermined(transformer_languages if transformer else ())
 
     @property
     def version(self) -> str:
@@ -107,12 +104,10 @@ class SentimentEnsemble:
         parts = [f"vader-{version('vaderSentiment')}", f"textblob-{version('textblob')}"]
         if self._encoder:
             parts.append(f"encoder-{self._encoder.version}")
-        if self._spanish:
-            parts.append(f"encoder_es-{self._spanish.version}")
-        if self._intent:
-            parts.append(f"intent-{self._intent.version}")
         if self._sensitivity:
             parts.append(f"sensitivity-{self._sensitivity.version}")
+        if self._substance:
+            parts.append(f"substance-{self._substance.version}")
         if self._classifier:
             parts.append(self._classifier.version)
         if self.weights != LEARNED:
@@ -134,63 +129,58 @@ class SentimentEnsemble:
             for text, language in zip(texts, known, strict=True)
         ]
         failed: set[int] = set()
-        english = [index for index, language in enumerate(known) if language in LEXICON_LANGUAGES]
-        spanish = [index for index, language in enumerate(known) if language == "es"]
-        read: dict[int, tuple[Encoder, Encoded, int]] = {}
-        encoded: Encoded | None = None
-        for encoder, mine in ((self._spanish, spanish), (self._encoder, english)):
-            encoded = self._encode(encoder, [texts[index] for index in mine])
-            if encoder and encoded:
-                read |= {index: (encoder, encoded, place) for place, index in enumerate(mine)}
-            elif encoder:
-                failed.update(mine)
+        spoken = _with_undetermined(self._encoder.calibration if self._encoder else ())
+        mine = [index for index, language in enumerate(known) if language in spoken]
+        encoded = self._encode([texts[index] for index in mine])
+        places = {index: place for place, index in enumerate(mine)} if encoded else {}
         if self._classifier:
-            failed |= self._classify(texts, known, components)
-        else:
-            for index, (_, found, place) in read.items():
-                components[index]["transformer"] = float(softmax(found.logits["sentiment"][place]) @ SIGNS)
-        places = {index: place for place, index in enumerate(english)} if encoded else {}
-        intents = self._intent.read(texts, known, encoded, places) if self._intent else [None] * len(texts)
+            failed = self._classify(texts, known, components)
+        elif encoded:
+            for index, place in places.items():
+                components[index]["transformer"] = float(softmax(encoded.logits["sentiment"][place]) @ SIGNS)
+        if not encoded:
+            failed.update(mine)
         sensitivities: list[Sensitivity | None] = [None] * len(texts)
         if self._sensitivity:
             sensitivities = self._sensitivity.read(texts, known, encoded, places)
-        spoken = LEXICON_LANGUAGES | self._classifier_languages | ({"es"} if self._spanish else set())
+        spoken |= LEXICON_LANGUAGES | self._classifier_languages
         found_of = [
-            self._heads(read.get(index), parts, supported=language in spoken)
-            for index, (parts, language) in enumerate(zip(components, known, strict=True))
+            self._heads(encoded, places[index], language, components[index])
+            if encoded and index in places
+            else Affect(sentiment=self.combine(components[index], supported=language in spoken))
+            for index, language in enumerate(known)
         ]
         return [
             replace(
                 affect,
-                intent=affect.intent or intents[index],
                 sensitivity=sensitivities[index],
                 degraded=("sentiment.transformer",) if index in failed else (),
             )
             for index, affect in enumerate(found_of)
         ]
 
-    def _heads(
-        self, read: tuple[Encoder, Encoded, int] | None, components: dict[str, float], *, supported: bool
-    ) -> Affect:
-        """Return what the components and the heads of one text's encoder say."""
-        if read is None:
-            return Affect(sentiment=self.combine(components, supported=supported))
-        encoder, encoded, place = read
-        (calibration,) = encoder.calibration.values()
+    def _heads(self, encoded: Encoded, place: int, language: str, components: dict[str, float]) -> Affect:
+        """Return what the components and the encoder's heads say of the text that stands at `place` in `encoded`."""
+        assert self._encoder is not None  # noqa: S101  # it has encoded
+        calibration = self._encoder.calibration["en" if language == "und" else language]
         own = {name: logits[place] for name, logits in encoded.logits.items()}
-        labels = cast("tuple[EmotionLabel, ...]", encoder.heads["emotion"])
+        labels = cast("tuple[EmotionLabel, ...]", self._encoder.heads["emotion"])
         scores = softmax(own["emotion"] / calibration.emotion_temperature - calibration.emotion_bias).tolist()
+        intents = cast("tuple[Intent, ...]", self._encoder.heads["intent"])
+        wanted = softmax(own["intent"]).tolist()
+        logits = None if self._classifier else own["sentiment"]
         return Affect(
-            sentiment=self.combine(
-                components, None if self._classifier else own["sentiment"], calibration, supported=supported
-            ),
+            sentiment=self.combine(components, logits, calibration, supported=True),
             emotion=Emotion(labels[scores.index(max(scores))], dict(zip(labels, scores, strict=True))),
             risks={
                 name: float(1 / (1 + np.exp(-(slope * np.diff(own[name])[0] + intercept))))
                 for name, (slope, intercept) in calibration.risks.items()
             },
-            intent=_intent(encoder, own),
+            intent=IntentReading(intents[wanted.index(max(wanted))], dict(zip(intents, wanted, strict=True))),
             entities=encoded.entities[place] if encoded.entities is not None else None,
+            substance=self._substance.of(encoded.embedding[[place]])[0]
+            if self._substance and language in LEXICON_LANGUAGES
+            else None,
         )
 
     def combine(
@@ -240,11 +230,11 @@ class SentimentEnsemble:
             supported=supported,
         )
 
-    def _encode(self, encoder: Encoder | None, texts: list[str]) -> Encoded | None:
-        if not encoder or not texts:
+    def _encode(self, texts: list[str]) -> Encoded | None:
+        if not self._encoder or not texts:
             return None
         try:
-            return encoder.encode(texts)
+            return self._encoder.encode(texts)
         except PassFailed:
             logger.exception("the encoder failed", extra={"action": "encode", "texts": len(texts)})
             return None
@@ -307,13 +297,10 @@ class PolarityClassifier:
         return values
 
 
-def _intent(encoder: Encoder, logits: Mapping[str, Floats]) -> IntentReading | None:
-    """Return the intent of a text whose encoder has a head for it."""
-    if "intent" not in encoder.heads:
-        return None
-    labels = cast("tuple[Intent, ...]", encoder.heads["intent"])
-    scores = softmax(logits["intent"]).tolist()
-    return IntentReading(labels[scores.index(max(scores))], dict(zip(labels, scores, strict=True)))
+def _with_undetermined(languages: Iterable[str]) -> set[str]:
+    """Return the languages, and `und`, which is read as English, where that is among them."""
+    own = set(languages)
+    return own | ({"und"} if "en" in own else set())
 
 
 def textblob_polarity(text: str) -> float:

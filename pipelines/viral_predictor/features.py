@@ -264,11 +264,12 @@ def _counts(text: str, folded: str, tokens: list[str], links: int) -> tuple[floa
         _LOG[min(folded.count("\n"), 12)],
         1.0 if '"' in folded or "\u201c" in folded else 0.0,
         1.0 if _COLON.search(folded) else 0.0,
-        _shouting(_LINK_OR_HASHTAG.sub("", text) if links or hashtags else text),
+        shouting(_LINK_OR_HASHTAG.sub("", text) if links or hashtags else text),
     )
 
 
-def _shouting(text: str) -> float:
+def shouting(text: str) -> float:
+    """Return the share of capitals among the cased letters above 0.3, [0, 0.7]."""
     encoded = text.encode("ascii", "ignore")
     upper = len(encoded) - len(encoded.translate(None, _UPPER))
     lower = len(encoded) - len(encoded.translate(None, _LOWER))

@@ -6,6 +6,7 @@ counts of the author's posts; it knows no followers, media, topics of the day or
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.errors import PassFailed
 from pipelines.records import Draft, History, Post
 from pipelines.results import OwnRecord, Prediction, Subscores
 from pipelines.viral_predictor.features import DRAFT, TIME, Floats, Wording, draft_wording, grams, time_of
@@ -30,10 +32,16 @@ from pipelines.viral_predictor.own_record import (
     usable_posts,
 )
 from pipelines.viral_predictor.scope import Scope, scope_of
+from pipelines.viral_predictor.substance import MOST_POINTS, SubstanceModel, points_off
 from pipelines.weights import read_arrays, read_weights
 
 FORMAT: Final = 2
+NOTE: Final = (
+    "The text reads as filler, clickbait or a heap of words: `substance` takes points off, by people's judgement, not "
+    "by measured engagement. Say what happened, when or for whom."
+)
 METHOD: Final = "exact terms of an additive model, relative to the average training post"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,11 @@ class Weights:
 class ViralPredictor:
     """Scores drafts with fixed weights; equal drafts get equal predictions in every process and batch."""
 
-    def __init__(self, weights: Weights, version: str, default_language: str = "en") -> None:
+    def __init__(
+        self, weights: Weights, version: str, substance: SubstanceModel | None = None, default_language: str = "en"
+    ) -> None:
         self.weights = weights
+        self._substance = substance
         self.version = version
         # Of texts that show no language.
         self.default_language = default_language
@@ -83,8 +94,8 @@ class ViralPredictor:
         self._time_names, self._time_starts = _groups(TIME)
 
     @classmethod
-    def load(cls, folder: Path) -> ViralPredictor:
-        """Read weights.npz and metadata.json from `folder`.
+    def load(cls, folder: Path, substance: SubstanceModel | None = None) -> ViralPredictor:
+        """Read weights.npz and metadata.json from `folder`; `substance` reads drafts whose substance is not told.
 
         Raises:
             WeightsRefused: a file is missing or unreadable, or the weights are not those of the metadata.
@@ -94,7 +105,8 @@ class ViralPredictor:
         numbers = {name: array.astype(np.float64) for name, array in arrays.items() if name != "words"}
         # Both dictionaries are read now, not at the first request.
         scope_of("Ravens like wooden zapatos.")
-        return cls(Weights(words=arrays["words"].astype(np.float32), **numbers), str(metadata["version"]))
+        weights = Weights(words=arrays["words"].astype(np.float32), **numbers)
+        return cls(weights, str(metadata["version"]), substance)
 
     def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts in their order; nothing is drawn at random and nothing is read from the clock.
@@ -109,9 +121,10 @@ class ViralPredictor:
         author = self._author_terms(drafts, records, read, words + counts[:, REWARDED].sum(1))
         wording_terms = np.add.reduceat(counts, self._wording_starts, axis=1).tolist()
         time_terms = np.add.reduceat(time, self._time_starts, axis=1).tolist()
+        scopes = [scope_of(draft.original or draft.text, draft.language, self.default_language) for draft in drafts]
+        substances = self._substances(drafts, scopes)
         predictions = []
-        for row, draft in enumerate(drafts):
-            scope = scope_of(draft.original or draft.text, draft.language, self.default_language)
+        for row, (draft, scope) in enumerate(zip(drafts, scopes, strict=True)):
             by_record = scope.reason == "language" and own_posts[row] >= FULL_POSTS
             if scope.reason and not by_record:
                 predictions.append(self._unscored(scope, own_posts[row]))
@@ -121,6 +134,10 @@ class ViralPredictor:
             if not by_record:
                 contributions["words"] = float(words[row])
                 contributions.update(zip(self._wording_names, wording_terms[row], strict=True))
+                substance = substances[row]
+                lost = points_off(substance) if substance is not None else 0.0
+                if lost:
+                    contributions["substance"] = -lost
                 wording_points = sum(contributions.values())
             if draft.posted_at is not None:
                 contributions.update(zip(self._time_names, time_terms[row], strict=True))
@@ -133,8 +150,26 @@ class ViralPredictor:
                 author_points = sum(own.values())
             subscores = Subscores(wording=wording_points, author=author_points, time=time_points)
             note = scope.note() if by_record else None
+            if contributions.get("substance", 0.0) <= -MOST_POINTS / 2:
+                note = NOTE
             predictions.append(self._prediction(contributions, subscores, records[row], own_posts[row], note))
         return predictions
+
+    def _substances(self, drafts: Sequence[Draft], scopes: Sequence[Scope]) -> list[float | None]:
+        """Return the chance that each draft, or its original, says something; None where nobody can tell."""
+        found = [draft.substance for draft in drafts]
+        unread = [row for row, scope in enumerate(scopes) if scope.reason is None and found[row] is None]
+        if self._substance is None or not unread:
+            return found
+        texts = [drafts[row].original or drafts[row].text for row in unread]
+        try:
+            read = dict(zip(dict.fromkeys(texts), self._substance.read(list(dict.fromkeys(texts))), strict=True))
+        except PassFailed:
+            logger.exception("the encoder failed", extra={"action": "substance", "texts": len(texts)})
+            return found
+        for row, text in zip(unread, texts, strict=True):
+            found[row] = read[text]
+        return found
 
     def wording_points(self, texts: Sequence[str]) -> Floats:
         """Return the wording sub-score of each text, (texts,) in score points."""
@@ -154,11 +189,13 @@ class ViralPredictor:
         score = min(max(unclipped, 0.0), 100.0)
         if score != unclipped:
             contributions["clipped"] = score - unclipped
+        # What says nothing loses points by judgement: the range still reaches to where it would be without.
+        reach = max(score, min(score - contributions.get("substance", 0.0), 100.0))
         # Between the two calibrations as far as the record counts.
         share = record.weight if record else 0.0
         chance, low, high = (
-            (1.0 - share) * _weighed(without, score, None) + share * _weighed(with_record, score, record)
-            for without, with_record in zip(*self._calibration, strict=True)
+            (1.0 - share) * _weighed(without, at, None) + share * _weighed(with_record, at, record)
+            for at, without, with_record in zip((score, score, reach), *self._calibration, strict=True)
         )
         return Prediction(
             viral_score=round(score, 1),

