@@ -7,6 +7,8 @@ texts need), tuned on every task; every batch is of one part of one task, in ran
 layer of the tuned teacher and learns the same labels, the teacher's states after each of its layers and its logits of
 all heads for the same texts (Sanh et al. 2019, arXiv:1910.01108; Sun et al. 2019, arXiv:1908.09355). The weights of the
 second half of a stage are averaged (Izmailov et al. 2018, arXiv:1803.05407, as an exponential mean).
+
+What ships had a second teacher of emotion, irony and offence: `--english` with models/encoder of commit 1c31959.
 """
 
 from __future__ import annotations
@@ -143,7 +145,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--english", type=Path, help="an encoder that teaches the student, too")
     parser.add_argument("--keep", type=Path, help="keep the weights of the stages in this folder, and go on from there")
-    parser.add_argument("--epochs", type=float, nargs=2, default=[1.7, 1.7], help="of teacher and student")
+    parser.add_argument("--epochs", type=float, nargs=2, default=[1.7, 1.5], help="of teacher and student")
     parser.add_argument("--limit", type=int, help="texts of each part, to try the script")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -67,7 +67,7 @@ def card(metadata: dict[str, Any]) -> str:
         "figures on archives it is all the same.",
         "Hashtags, exclamation marks, capitals and pleas (`what do you think?`) may only lower the score; pleas and",
         "hashtags that close a text are no words, and what is said again counts once. What reads as filler, clickbait",
-        "or a heap of words loses up to 40 points by people's judgement ([substance](../substance/CARD.md)); in the",
+        "or a heap of words loses up to 40 points by judgement ([substance](../substance/CARD.md)); in the",
         "figures on archives it does not.",
         "",
         "## Data",
@@ -153,7 +153,7 @@ def _common_sense(found: dict[str, list[int]], abstained: list[int]) -> list[str
     return [
         "## Common sense",
         "",
-        f"Of {pairs} English pairs in which anybody knows the better text, written for this project by two people,",
+        f"Of {pairs} English pairs in which anybody knows the better text, written for this project by three writers,",
         f"{right} are right ({right / pairs:.2f}): the better one scored, the worse one lower or not at all.",
         f"By what is wrong with the worse one: {kinds}.",
         f"Of {abstained[1]:,} English tweets of five words or more {abstained[0]} are not scored.",

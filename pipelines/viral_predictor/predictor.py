@@ -37,7 +37,7 @@ from pipelines.weights import read_arrays, read_weights
 
 FORMAT: Final = 2
 NOTE: Final = (
-    "The text reads as filler, clickbait or a heap of words: `substance` takes points off, by people's judgement, not "
+    "The text reads as filler, clickbait or a heap of words: `substance` takes points off, by judgement, not "
     "by measured engagement. Say what happened, when or for whom."
 )
 METHOD: Final = "exact terms of an additive model, relative to the average training post"

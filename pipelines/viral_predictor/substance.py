@@ -1,7 +1,7 @@
 """Whether a text says something, or is filler, clickbait, a hollow saying, begging, a heap of words.
 
-A logistic regression on the tweet encoder's embedding, trained by training.substance on texts that people judged, in
-English. It is no measurement of engagement: it keeps what says nothing below what says something.
+A logistic regression on the tweet encoder's embedding, trained by training.substance on texts written as one or the
+other, in English. It is no measurement of engagement: it keeps what says nothing below what says something.
 """
 
 from __future__ import annotations
