@@ -13,7 +13,15 @@ from deployments.generator import TweetGenerator
 from deployments.http.ingress import Ingress
 from deployments.query_analyzer import QueryAnalyzer
 from deployments.sentiment import SentimentEnsemble
-from deployments.settings import Args, ConfigError, RemoteLanguageModel, read_settings
+from deployments.settings import (
+    Args,
+    ConfigError,
+    RemoteLanguageModel,
+    check_models,
+    is_loopback,
+    read_key_of,
+    read_settings,
+)
 from deployments.stages import Handles
 from deployments.viral_predictor import ViralPredictor
 from pipelines.generator.candidates import Engines
@@ -24,14 +32,20 @@ def build(args: Args) -> Application:
 
     Raises:
         ConfigError: no database or cache address, one Serve flag without the other, an open host without API keys, a
-            language model of a provider without its key.
+            language model of a provider without its key, a token of X without what belongs to it, an address for traces
+            that is none, or a file below models/ that is not the release's.
     """
     settings = read_settings()
-    settings.check(_http_host())
+    host = _http_host()
+    settings.check(host)
+    check_models()
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("set DATABASE_URL and REDIS_URL, or start with `make serve`, which brings both")
     model = args.language_model
-    key = settings.key_of(model) if isinstance(model, RemoteLanguageModel) else None
+    if isinstance(model, RemoteLanguageModel):
+        settings.key_of(model)
+    settings.x_access()
+    settings.traces_endpoint()
     handles = Handles(
         query_analyzer=_deploy(QueryAnalyzer, "query_analyzer").bind(args.spacy_models),
         sentiment=_deploy(SentimentEnsemble, "sentiment").bind(
@@ -48,7 +62,7 @@ def build(args: Args) -> Application:
             args.verifier,
             device=args.device,
             writer_threads=args.writer_threads,
-            key=key,
+            read_key=read_key_of,
         ),
         viral_predictor=_deploy(ViralPredictor, "viral_predictor").bind(
             args.viral_predictor, args.encoder, args.substance, args.wording
@@ -56,10 +70,12 @@ def build(args: Args) -> Application:
     )
     return _deploy(serve.ingress()(Ingress), "ingress").bind(
         handles,
-        settings.database_url.get_secret_value(),
-        settings.redis_url.get_secret_value(),
-        {account: key.get_secret_value() for account, key in settings.murmuration_api_keys.items()},
+        read_settings,
         Engines(language_model=model is not None),
+        loopback=is_loopback(host),
+        encoder=args.encoder,
+        viral_predictor=args.viral_predictor,
+        release=args.release,
     )
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from deployments.http.experiment_bodies import PLAN, DayResult, Experiment, TimeSlot
+from deployments.http.experiment_bodies import PLAN, DayResult, Experiment, PlannedSize, TimeSlot
 from pipelines.experiments.analysis import Split, analyze, needed_units
 from pipelines.experiments.arms import Arm
 from pipelines.experiments.bayes import allocation
 from pipelines.experiments.decision import decide
+from pipelines.experiments.power import expected_days
 from pipelines.experiments.records import NewExperiment, Plan, PostCounts, SlotPlan, Variant, weights
 from pipelines.experiments.results import Results
+from pipelines.experiments.series import Series, series_of_posts, series_of_split
 from pipelines.experiments.switchback import Alternation, Slot, decide_posts, schedule
-from store.experiments import Counts, StoredExperiment
+from store.experiments import Counts, StoredExperiment, UnitsInTime
 from store.templates import Reading
 
 RESULTS = TypeAdapter(Results)
@@ -56,6 +61,21 @@ def check_size(new: NewExperiment) -> None:
                 raise ValueError(f"mde: {error}; it would take more than 10^12 units") from error
 
 
+def size_of(new: NewExperiment, now: datetime) -> PlannedSize:
+    """What a plan that was checked needs: units at its rate, days at its pace; a switchback the days of its slots."""
+    plan, variants = plan_of(new), variants_of(new)
+    if plan.slots is not None:
+        last = _slots(plan.slots, len(variants), now, seed=0)[-1]
+        return PlannedSize(units_needed=None, expected_days=math.ceil((last.end - now) / timedelta(days=1)))
+    if plan.baseline_rate is None:
+        return PlannedSize(units_needed=None, expected_days=None)
+    shares = [variant.weight for variant in variants]
+    needed = needed_units(plan, plan.baseline_rate, shares, control_of(plan, variants))
+    return PlannedSize(
+        units_needed=needed, expected_days=expected_days(needed, plan.units_per_day) if plan.units_per_day else None
+    )
+
+
 def variants_of(new: NewExperiment) -> tuple[Variant, ...]:
     """The variants of a new experiment, each with its share."""
     return tuple(
@@ -78,15 +98,8 @@ def slots_of(experiment: StoredExperiment, plan: Plan) -> tuple[Slot, ...]:
     """The time slots of a switchback that was started, in order of time; none of any other experiment."""
     if plan.slots is None or experiment.started_at is None:
         return ()
-    return schedule(
-        experiment.started_at.astimezone(UTC),
-        len(experiment.variants),
-        slot_minutes=plan.slots.slot_minutes,
-        washout_minutes=plan.slots.washout_minutes,
-        n_blocks=plan.slots.blocks,
-        seed=_seed(experiment.id),
-        weekdays=plan.slots.weekdays,
-        hours=(plan.slots.from_hour, plan.slots.to_hour),
+    return _slots(
+        plan.slots, len(experiment.variants), experiment.started_at.astimezone(UTC), seed=_seed(experiment.id)
     )
 
 
@@ -162,6 +175,37 @@ def days_of(experiment: StoredExperiment, counts: Counts) -> tuple[DayResult, ..
     return tuple(sorted(days, key=lambda one: one.day))
 
 
+def series_of(
+    experiment: StoredExperiment, units: Sequence[UnitsInTime], posts: tuple[PostCounts, ...], now: datetime
+) -> Series:
+    """How the experiment went by what is stored of it: a point for each part of the time in which something came."""
+    plan = read_plan(experiment)
+    if plan.design == "switchback":
+        return series_of_posts(plan, _alternation(experiment, plan, posts, now))
+    split = _split(experiment, plan, Counts(), now)
+    days = sorted({told.day for told in units})
+    place_of = {day: place for place, day in enumerate(days)}
+    exposed = np.zeros((len(split.names), len(days)))
+    engaged = np.zeros_like(exposed)
+    came: dict[datetime, list[tuple[NDArray[np.float64], UnitsInTime]]] = {}
+    for told in units:
+        came.setdefault(told.exposed_by, []).append((exposed, told))
+        if told.engaged_by is not None:
+            came.setdefault(told.engaged_by, []).append((engaged, told))
+    looks = [(experiment.started_at or experiment.created_at, split)]
+    for at in sorted(came):
+        for counted, told in came[at]:
+            counted[told.variant, place_of[told.day]] += told.units
+        # Days on which nobody was exposed yet are no cells.
+        known = exposed.any(axis=0)
+        cells = tuple(
+            tuple(map(Arm, row_exposed[known].tolist(), row_engaged[known].tolist()))
+            for row_exposed, row_engaged in zip(exposed, engaged, strict=True)
+        )
+        looks.append((at, replace(split, cells=cells)))
+    return series_of_split(plan, looks)
+
+
 def conclusion_of(
     experiment: StoredExperiment, counts: Counts, posts: tuple[PostCounts, ...], now: datetime
 ) -> tuple[bytes, list[Reading]]:
@@ -195,8 +239,11 @@ def conclusion_of(
                 retweets=post.retweets,
                 likes=post.likes,
                 captured_at=post.captured_at or now,
+                compared_rate=rate,
             )
             for post, slot in _alternation(experiment, plan, posts, now).placed()
+            # Likes and retweets alone count here: they would always lose to the median of X's own wider engagements.
+            if (rate := _rate_of_others(results, slot.variant_index)) is not None
         ]
     return orjson.dumps(results), readings
 
@@ -204,7 +251,8 @@ def conclusion_of(
 def _rate_of_others(results: Results, place: int) -> float | None:
     others = [variant for other, variant in enumerate(results.variants) if other != place]
     impressions = sum(variant.impressions for variant in others)
-    return sum(variant.engagements for variant in others) / impressions if impressions else None
+    # Counts of posts are as they were told, also above the impressions.
+    return min(sum(variant.engagements for variant in others) / impressions, 1.0) if impressions else None
 
 
 def _split(experiment: StoredExperiment, plan: Plan, counts: Counts, now: datetime) -> Split:
@@ -244,6 +292,19 @@ def _alternation(experiment: StoredExperiment, plan: Plan, posts: tuple[PostCoun
         seed=_seed(experiment.id),
         over=bool(slots) and now - slots[-1].end >= timedelta(0),
         ended=experiment.state in {"stopped", "concluded"},
+    )
+
+
+def _slots(plan: SlotPlan, n_variants: int, start: datetime, *, seed: int) -> tuple[Slot, ...]:
+    return schedule(
+        start,
+        n_variants,
+        slot_minutes=plan.slot_minutes,
+        washout_minutes=plan.washout_minutes,
+        n_blocks=plan.blocks,
+        seed=seed,
+        weekdays=plan.weekdays,
+        hours=(plan.from_hour, plan.to_hour),
     )
 
 

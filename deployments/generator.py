@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,8 +16,9 @@ from deployments.replica import Worker, resolve, settle
 from deployments.settings import OWN_WRITER, PREPARED_WRITER, Device, GeneratorConfig, RemoteLanguageModel
 from deployments.stages import Batch
 from pipelines.errors import ModelMissing, ModelUnavailable, WeightsRefused
+from pipelines.generator.completion import Left
 from pipelines.generator.generator import Generator as Pipeline
-from pipelines.generator.generator import Writer
+from pipelines.generator.generator import ToldProposal, Writer
 from pipelines.generator.judge import Judge
 from pipelines.generator.language_model import LanguageModel
 from pipelines.generator.remote_model import RemoteModel
@@ -27,10 +32,11 @@ logger = logging.getLogger(__name__)
 
 
 class TweetGenerator:
-    """Holds one generator; its three methods are three stages with a thread each.
+    """Holds one generator; write, generate and judge are three stages with a thread each.
 
-    Nobody who wants the author's words put right waits for the language model. torch is loaded only where a model of
-    somebody else's runs here.
+    generate_each shares the thread of generate: one call after the other is decoded there. Nobody who wants the
+    author's words put right waits for the language model. torch is loaded only where a model of somebody else's runs
+    here.
     """
 
     def __init__(
@@ -41,7 +47,7 @@ class TweetGenerator:
         *,
         device: Device,
         writer_threads: int,
-        key: SecretStr | None = None,
+        read_key: Callable[[RemoteLanguageModel], SecretStr | None] = lambda _: None,
     ) -> None:
         settle()
         # Who wants templates alone must not feel that somebody else waits for a language model.
@@ -50,7 +56,7 @@ class TweetGenerator:
             # On its own thread, whose niceness the threads of the computation inherit.
             writer = self._language_model.result(_own_writer, writer_threads)
         else:
-            writer = _writer(language_model, resolve(device), key)
+            writer = _writer(language_model, resolve(device), read_key)
         self._pipeline = Pipeline(Judge.load(judge), writer, load_second_opinions(verifier) if verifier else None)
         # Word lists and patterns, which the first text would wait for.
         self._pipeline.write(
@@ -68,10 +74,44 @@ class TweetGenerator:
 
     async def generate(self, briefs: list[Brief], budget_s: float) -> Batch[tuple[Proposal, ...] | ModelUnavailable]:
         """Let the language model write for each brief, and answer within `budget_s` seconds."""
+        return await self._generate(briefs, budget_s)
+
+    async def generate_each(
+        self, brief: Brief, budget_s: float
+    ) -> AsyncGenerator[Proposal | Batch[tuple[Proposal, ...] | ModelUnavailable], None]:
+        """The same for one brief: each proposal as soon as it has passed, and last what generate answers.
+
+        Once the caller has left, the model stops before its next step.
+        """
+        loop, left = asyncio.get_running_loop(), threading.Event()
+        passed: asyncio.Queue[Proposal | None] = asyncio.Queue()
+
+        def told(_: int, proposal: Proposal) -> None:
+            loop.call_soon_threadsafe(passed.put_nowait, proposal)
+
+        whole = asyncio.create_task(self._generate([brief], budget_s, told=told, left=left.is_set))
+        whole.add_done_callback(lambda _: passed.put_nowait(None))
         try:
-            written = await self._language_model.run(
-                self._pipeline.generate, briefs, max_seconds=WRITING_SHARE * budget_s
-            )
+            while proposal := await passed.get():
+                yield proposal
+            yield await whole
+        finally:
+            left.set()
+            # What has not begun leaves the queue.
+            whole.cancel()
+
+    async def _generate(
+        self, briefs: list[Brief], budget_s: float, told: ToldProposal | None = None, left: Left | None = None
+    ) -> Batch[tuple[Proposal, ...] | ModelUnavailable]:
+        deadline = time.monotonic() + WRITING_SHARE * budget_s
+
+        def write() -> list[tuple[Proposal, ...] | ModelUnavailable]:
+            # Another call may have had the thread first.
+            left_s = deadline - time.monotonic()
+            return self._pipeline.generate(briefs, max_seconds=left_s, told=told, left=left)
+
+        try:
+            written = await self._language_model.run(write)
         except ModelMissing as error:
             return Batch(self._pipeline.version, [ModelUnavailable("generator.lm", str(error))] * len(briefs))
         return Batch(self._pipeline.version, written)
@@ -90,7 +130,10 @@ def _own_writer(threads: int) -> Writer | None:
         return None
 
 
-def _writer(model: str | RemoteLanguageModel | None, device: str, key: SecretStr | None) -> Writer | None:
+def _writer(
+    model: str | RemoteLanguageModel | None, device: str, read_key: Callable[[RemoteLanguageModel], SecretStr | None]
+) -> Writer | None:
     if isinstance(model, RemoteLanguageModel):
+        key = read_key(model)
         return RemoteModel(model.provider, model.model, model.base_url, key.get_secret_value() if key else None)
     return LanguageModel(model, device) if model else None

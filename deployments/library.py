@@ -5,25 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from pipelines.generator.templates import load_templates, parse_templates
+from deployments.snapshots import Snapshots
+from pipelines.generator.templates import NO_TEMPLATES, load_templates, parse_templates
 from pipelines.records import Template
 from store.errors import StoreError, StoreUnavailable
 from store.postgres import Store
-from store.templates import StoredTemplate
+from store.templates import Filter, StoredTemplate
 
 FRESH_S = 5.0
-FIRST_LOAD_S = 0.5
 SEED_PAUSE_S = 5.0
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    templates: tuple[Template, ...]
-    load: int
-    loaded_at: float
 
 
 class Library:
@@ -31,43 +23,25 @@ class Library:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._snapshots: dict[str, _Snapshot] = {}
-        self._refreshing: dict[str, asyncio.Task[None]] = {}
-        self._loads = 0
+        self._snapshots: Snapshots[tuple[Template, ...]] = Snapshots("templates", self._load, empty=(), fresh_s=FRESH_S)
 
     async def templates(self, account: str) -> tuple[Template, ...]:
         """Return the account's active templates with what they achieved.
 
-        Empty where they are exactly the bundled ones, none with an outcome, and where none were ever loaded. Only the
-        first call of an account waits for Postgres, for FIRST_LOAD_S at most; the others get the last snapshot, and an
-        older one than FRESH_S is replaced behind them.
+        Empty where they are exactly the bundled ones, none with an outcome, and where none were ever loaded or stored;
+        NO_TEMPLATES where all are archived.
         """
-        snapshot = self._snapshots.get(account)
-        now = asyncio.get_running_loop().time()
-        if snapshot is not None and now - snapshot.loaded_at < FRESH_S:
-            return snapshot.templates
-        if account not in self._refreshing:
-            task = self._refreshing[account] = asyncio.create_task(self.refresh(account))
-            task.add_done_callback(lambda _: self._refreshing.pop(account, None))
-        if snapshot is None:
-            await asyncio.wait([self._refreshing[account]], timeout=FIRST_LOAD_S)
-            snapshot = self._snapshots.setdefault(account, _Snapshot((), 0, now))
-        return snapshot.templates
+        return await self._snapshots.get(account)
 
     async def refresh(self, account: str) -> None:
         """Load the account's templates now; while the store is down the last ones stay."""
-        self._loads += 1
-        load = self._loads
-        try:
-            templates = _written_with(await self.store.templates.active(account))
-        except StoreError as error:
-            logger.warning("templates not loaded: %s", error, extra={"action": "templates_not_loaded"})
-            templates = None
-        last = self._snapshots.get(account, _Snapshot((), 0, 0.0))
-        # A load that began before a write may end after the write's own.
-        if load > last.load:
-            kept = last.templates if templates is None else templates
-            self._snapshots[account] = _Snapshot(kept, load, asyncio.get_running_loop().time())
+        await self._snapshots.refresh(account)
+
+    async def _load(self, account: str) -> tuple[Template, ...]:
+        stored = await self.store.templates.active(account)
+        if not stored and await self.store.templates.page(account, Filter(archived=True, limit=1)):
+            return NO_TEMPLATES
+        return _written_with(stored)
 
     async def seed(self, accounts: Iterable[str]) -> None:
         """Bring the bundled templates of the accounts up to date, as often as it takes for the store to do it."""
@@ -86,7 +60,7 @@ class Library:
 
 
 def _written_with(stored: tuple[StoredTemplate, ...]) -> tuple[Template, ...]:
-    """Return the records of the templates that this release can read; empty for the bundled ones, untried."""
+    """Return the records of the templates that this release can read; empty for the bundled ones, untried, or none."""
     templates: list[Template] = []
     for row in stored:
         try:
@@ -96,7 +70,9 @@ def _written_with(stored: tuple[StoredTemplate, ...]) -> tuple[Template, ...]:
             continue
         templates.append(template)
     untried = not any(row.usage_count for row in stored)
-    return () if untried and set(templates) == set(load_templates()) else tuple(templates)
+    if not stored or (untried and set(templates) == set(load_templates())):
+        return ()
+    return tuple(templates) or NO_TEMPLATES
 
 
 def _frame(row: StoredTemplate) -> dict[str, object]:

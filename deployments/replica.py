@@ -65,7 +65,8 @@ class Worker:
 def _be_nice(niceness: int) -> None:
     """Linux schedules threads; elsewhere a thread cannot be told apart from its process."""
     if niceness and sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(niceness, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def resolve(device: Device) -> str:

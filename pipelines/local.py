@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipelines.encoder import Encoder
@@ -49,9 +49,10 @@ class LocalModels:
         """See pipelines.generator.generator."""
         return self._generator.write([brief])[0]
 
-    async def generate(self, brief: Brief) -> tuple[Proposal, ...]:
+    async def generate(self, brief: Brief, told: Callable[[Proposal], None] | None = None) -> tuple[Proposal, ...]:
         """See pipelines.generator.generator."""
-        (written,) = self._generator.generate([brief], max_seconds=WRITING_S)
+        each = None if told is None else lambda _, proposal: told(proposal)
+        (written,) = self._generator.generate([brief], max_seconds=WRITING_S, told=each)
         if isinstance(written, ModelUnavailable):
             raise written
         return written

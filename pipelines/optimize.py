@@ -7,18 +7,20 @@ the same classes in one process in benchmarks. A model that fails costs its own 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from pipelines.audience.trends import alignment
 from pipelines.editing.advice import Tip, advice, edits
 from pipelines.editing.improve import Improved, improve
 from pipelines.editing.threads import is_thread, read_thread, split_thread
 from pipelines.errors import ModelUnavailable
 from pipelines.generator import candidates
 from pipelines.generator.candidates import Engines, or_none
-from pipelines.generator.selection import own_words
+from pipelines.generator.selection import admissible, own_words
 from pipelines.policy import Policy, lint
+from pipelines.query_analyzer.limits import within
 from pipelines.records import (
     Affect,
     Analysis,
@@ -34,11 +36,21 @@ from pipelines.records import (
     Query,
     SensitivityLabel,
 )
-from pipelines.results import Answer, Comparison, Generated, Optimized, Prediction, Recommendation
+from pipelines.results import Answer, Candidate, Comparison, Generated, Optimized, Prediction, Recommendation, Subscores
 from pipelines.sentiment.sensitivity import finding_of
-from pipelines.text.tweets import Entity, is_valid, overlaps, weighted_length
+from pipelines.text.languages import identify
+from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, Entity, is_valid, overlaps, weighted_length
+from pipelines.viral_predictor.scope import scope_of
 
 ROUNDING = 1e-9
+NO_SCORE = {
+    "en": "No score: the text harms somebody, see `findings`.",
+    "es": "Sin nota: el texto ataca o engaña a alguien; mira los avisos.",
+}
+UNCUT: dict[Language, str] = {
+    "en": "The text cannot be cut into posts: something in it is longer than one.",
+    "es": "El texto no se puede partir en publicaciones: algo en él es más largo que una.",
+}
 N_REWRITES = 4
 MAX_RECOMMENDATIONS = 5
 
@@ -62,6 +74,15 @@ class Models(candidates.Writers, Protocol):
         """Version of each model that has answered so far, by name."""
 
 
+def prepare() -> None:
+    """Read the word lists and patterns that the steps beside the models need: the first answer would wait for them."""
+    for language, text in (("en", "we open on monday with bread."), ("es", "abrimos el lunes con pan.")):
+        identify(text)
+        lint(text, language=language)
+        analysis = Analysis(language=language, weighted_length=len(text), valid=True)
+        _tips(Query(query=text), analysis, None)
+
+
 async def answer(query: Query, models: Models, engines: Engines) -> Answer:
     """Analyze the query, write candidates for it, score everything in one call, and rank.
 
@@ -72,13 +93,25 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
     """
     degraded: list[Degraded] = []
     analysis, affect, written = await _read_and_write(query, models, engines, degraded)
-    own_edits, missing = _tips(query, analysis, affect)
+    shown = candidates.known_of(query, analysis, engines)
+    own_edits, missing = _tips(query, shown, affect)
     texts = [query.query, *(tip.text or "" for tip in own_edits), *(written.texts() if written else ())]
-    own, scored = await _score(query, texts, models, degraded, affect.substance if affect else None)
-    ranked = None if written is None else candidates.rank(written, scored[len(own_edits) :], own, query.n_templates)
+    own, scored = await _score(query, texts, models, degraded, affect)
+    ranked = (
+        None
+        if written is None
+        else candidates.rank(written, scored[len(own_edits) :], own, query.n_templates, engines.voice)
+    )
     best = None if ranked is None else candidates.best_of(written, ranked)
     return Answer(
-        analysis=_merge(query.query, analysis, affect, engines.policy, query.history),
+        analysis=_merge(
+            query.query,
+            analysis,
+            affect,
+            engines.policy,
+            history=query.own_posts,
+            length_limit=query.length_limit,
+        ),
         templates=ranked,
         best=best,
         recommendations=None if own is None else _recommend(own_edits, scored, own, missing),
@@ -86,26 +119,63 @@ async def answer(query: Query, models: Models, engines: Engines) -> Answer:
         prediction=own,
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
-        notes=candidates.shortfall(query, analysis, affect, ranked, policy=engines.policy, best=best),
+        notes=candidates.shortfall(query, shown, affect, ranked, policy=engines.policy, best=best),
+        trend_alignment=alignment(query.query, engines.trends),
     )
 
 
-async def generate(query: Query, models: Models, engines: Engines) -> Generated:
-    """Write candidates for a query and rank them; the query itself is scored too, for their delta."""
+async def generate(
+    query: Query,
+    models: Models,
+    engines: Engines,
+    told: candidates.Told | None = None,
+    known: dict[str, Prediction] | None = None,
+) -> Generated:
+    """Write candidates for a query and rank them; the query itself is scored too, for their delta.
+
+    `told` hears of what is written before all is; `known` are the predictions of texts that need no other.
+    """
     degraded: list[Degraded] = []
-    analysis, affect, written = await _read_and_write(query, models, engines, degraded)
+    analysis, affect, written = await _read_and_write(query, models, engines, degraded, told)
     texts = [query.query, *(written.texts() if written else ())]
-    own, scored = await _score(query, texts, models, degraded, affect.substance if affect else None)
-    ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates)
+    own, scored = await _score(query, texts, models, degraded, affect, known=known)
+    ranked = None if written is None else candidates.rank(written, scored, own, query.n_templates, engines.voice)
     best = None if ranked is None else candidates.best_of(written, ranked)
+    shown = candidates.known_of(query, analysis, engines)
     return Generated(
         candidates=ranked,
         best=best,
-        findings=_harm(query.query, affect, candidates.writing_language(query, analysis)),
-        notes=candidates.shortfall(query, analysis, affect, ranked, policy=engines.policy, best=best),
+        findings=_harm(query.query, affect, candidates.writing_language(query, shown)),
+        notes=candidates.shortfall(query, shown, affect, ranked, policy=engines.policy, best=best),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
     )
+
+
+async def generate_each(query: Query, models: Models, engines: Engines) -> AsyncGenerator[Candidate | Generated, None]:
+    """The same piece by piece: each candidate, scored, as soon as it is known, and last what generate returns.
+
+    Every candidate of the last piece came before; some that came are not in it. Closing the generator ends the work.
+    """
+    written: asyncio.Queue[tuple[Affect | None, candidates.Written] | None] = asyncio.Queue()
+    known: dict[str, Prediction] = {}
+    shown: set[str] = set()
+    whole = asyncio.create_task(
+        generate(query, models, engines, lambda affect, part: written.put_nowait((affect, part)), known)
+    )
+    whole.add_done_callback(lambda _: written.put_nowait(None))
+    try:
+        while piece := await written.get():
+            affect, part = piece
+            own, scored = await _score(query, [query.query, *part.texts()], models, [], affect, known=known)
+            for candidate in candidates.scored(part, scored, own, engines.voice):
+                # A call to the language model that was lost is repeated.
+                if candidate.id not in shown:
+                    shown.add(candidate.id)
+                    yield candidate
+        yield await whole
+    finally:
+        whole.cancel()
 
 
 async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> Optimized:
@@ -115,14 +185,22 @@ async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> 
     """
     degraded: list[Degraded] = []
     query = Query(
-        query=asked.draft, language=asked.language, objectives=asked.objectives, history=asked.history, engine="auto"
+        query=asked.draft,
+        language=asked.language,
+        objectives=asked.objectives,
+        history=asked.own_posts,
+        engine="auto",
+        length_limit=asked.length_limit,
     )
-    analysis, affect = await understand(asked.draft, asked.language, models, degraded)
+    told = asked.language or identify(asked.draft, engines.default_language)
+    analysis, affect = await understand(asked.draft, told, models, degraded)
+    analysis = candidates.known_of(query, analysis, engines)
     language = candidates.writing_language(query, analysis)
-    harm = _harm(asked.draft, affect, language)
+    private = tuple(one for one in (analysis.findings or ()) if one.rule in candidates.NEVER_POSTED)
+    harm = (*_harm(asked.draft, affect, language), *private)
 
     def findings(text: str) -> tuple[Finding, ...]:
-        return engines.policy.heeded(lint(text, history=asked.history, language=language))
+        return engines.policy.heeded(lint(text, history=asked.own_posts, language=language))
 
     known = {finding.rule for finding in findings(asked.draft)}
     rewrites = () if harm else await _rewrites(query, analysis, affect, models, engines)
@@ -137,23 +215,27 @@ async def optimize(asked: DraftToOptimize, models: Models, engines: Engines) -> 
                 sober=_label(affect) == "sober",
                 rewrites=rewrites,
                 target_length=asked.target_length,
+                length_limit=asked.length_limit or MAX_WEIGHTED_LENGTH,
                 objectives=asked.objectives,
                 posted_at=asked.posted_at,
-                history=asked.history,
+                history=asked.own_posts,
                 permitted=lambda text: {finding.rule for finding in findings(text)} <= known,
             ),
             degraded,
         )
     text = improved.text if improved else asked.draft
+    threaded = asked.format == "thread" or is_thread(text)
+    parts = _parts(text, language) if threaded else None
+    notes = _why_not_shorter(improved, language) if improved and asked.format == "post" else ()
     return Optimized(
         text=text,
-        parts=_parts(text, language) if asked.format == "thread" or is_thread(text) else None,
+        parts=parts,
         viral_score=improved.viral_score if improved else None,
         original_score=improved.original_score if improved else None,
         steps=improved.steps if improved else (),
         target_reached=improved.target_reached if improved else None,
         shortened=improved.shortened if improved else None,
-        notes=_why_not_shorter(improved, language) if improved and asked.format == "post" else (),
+        notes=(*notes, UNCUT[language]) if threaded and parts is None else notes,
         findings=(*harm, *findings(text)),
         model_versions=models.versions(),
         degraded=tuple(dict.fromkeys(degraded)),
@@ -188,13 +270,18 @@ async def _rewrites(
     sober = _label(affect) == "sober"
     brief = replace(candidates.brief_of(query, analysis, engines), sober=sober, n=N_REWRITES)
     written = await or_none(models.generate(brief), [])
-    texts = tuple(proposal.text for proposal in written or ())
+    language = candidates.writing_language(query, analysis)
+    kept = admissible(written or (), query.query, engines.policy, language=language, limit=brief.length_limit)
+    texts = tuple(proposal.text for proposal, _ in kept)
     return tuple(text for text in texts if own_words(text, query.query)) if sober else texts
 
 
-def _parts(text: str, language: Language) -> tuple[str, ...]:
-    """The posts of a thread, each with its number."""
-    return tuple(read_thread(text) if is_thread(text) else split_thread(text, language))
+def _parts(text: str, language: Language) -> tuple[str, ...] | None:
+    """The posts of a thread, each with its number; None where something in it fits into none."""
+    try:
+        return tuple(read_thread(text) if is_thread(text) else split_thread(text, language))
+    except ValueError:
+        return None
 
 
 def _why_not_shorter(improved: Improved, language: Language) -> tuple[str, ...]:
@@ -212,11 +299,19 @@ def _why_not_shorter(improved: Improved, language: Language) -> tuple[str, ...]:
     return (f"The text has {length} characters and cannot be cut to fit without losing a fact: drop one yourself.",)
 
 
-async def analyze(text: str, models: Models, policy: Policy) -> tuple[Analysis, tuple[Degraded, ...]]:
+async def analyze(
+    text: str,
+    models: Models,
+    policy: Policy,
+    own_posts: Sequence[Post] = (),
+    length_limit: int | None = None,
+) -> tuple[Analysis, tuple[Degraded, ...]]:
     """Analyze one text without storing or scoring anything; returns what was missing beside it."""
     degraded: list[Degraded] = []
     analysis, affect = await understand(text, None, models, degraded)
-    return _merge(text, analysis, affect, policy), tuple(dict.fromkeys(degraded))
+    return _merge(text, analysis, affect, policy, history=own_posts, length_limit=length_limit), tuple(
+        dict.fromkeys(degraded)
+    )
 
 
 async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Comparison | None], tuple[Degraded, ...]]:
@@ -241,12 +336,21 @@ async def compare(pairs: Sequence[Pair], models: Models) -> tuple[list[Compariso
 
 
 async def _read_and_write(
-    query: Query, models: Models, engines: Engines, degraded: list[Degraded]
+    query: Query,
+    models: Models,
+    engines: Engines,
+    degraded: list[Degraded],
+    told: candidates.Told | None = None,
 ) -> tuple[Analysis | None, Affect | None, candidates.Written | None]:
-    """Analyze a query, then read its affect and put its own words right side by side; neither waits for the other."""
-    analysis = await or_none(models.analyze(query.query, query.language), degraded)
-    read = or_none(models.read(query.query, analysis.language if analysis else query.language), degraded)
-    affect, written = await candidates.write(query, analysis, read, models, engines, degraded=degraded)
+    """Read a query's affect, and beside it analyze it and put its own words right: neither waits for the other."""
+    # Told to both: the analyzer would find the same, and the reader would wait for it.
+    language = query.language or identify(query.query, engines.default_language)
+    read = asyncio.create_task(or_none(models.read(query.query, language), degraded))
+    try:
+        analysis = await or_none(models.analyze(query.query, language), degraded)
+        affect, written = await candidates.write(query, analysis, read, models, engines, degraded=degraded, told=told)
+    finally:
+        read.cancel()
     if affect:
         degraded.extend(affect.degraded)
     return analysis, affect, written
@@ -294,33 +398,70 @@ async def understand(
 
 
 async def _score(
-    query: Query, texts: Sequence[str], models: Models, degraded: list[Degraded], substance: float | None
+    query: Query,
+    texts: Sequence[str],
+    models: Models,
+    degraded: list[Degraded],
+    affect: Affect | None,
+    *,
+    known: dict[str, Prediction] | None = None,
 ) -> tuple[Prediction | None, list[Prediction]]:
-    """Return the prediction of the first text and those of the others, from one call."""
+    """Return the prediction of the first text and those of the others, from one call; none of a text that harms.
+
+    What is `known` of this query's texts is not asked again, and what is asked is known then.
+    """
+    known = {} if known is None else known
+    wanted = [text for text in texts if text not in known]
     drafts = [
         Draft(
             text=text,
             posted_at=query.posted_at,
-            history=query.history,
+            history=query.own_posts,
             language=query.language,
             original=query.query,
-            substance=substance,
+            substance=affect.substance if affect else None,
         )
-        for text in texts
+        for text in wanted
     ]
-    predictions = await or_none(models.predict(drafts), degraded)
-    return (predictions[0], predictions[1:]) if predictions else (None, [])
+    asked = await or_none(models.predict(drafts), degraded) if drafts else []
+    if asked is None:
+        return None, []
+    known |= zip(wanted, asked, strict=True)
+    predictions = [known[text] for text in texts]
+    if _label(affect) in candidates.HARMFUL:
+        return _unscored(predictions[0], query), []
+    return predictions[0], predictions[1:]
+
+
+def _unscored(prediction: Prediction, query: Query) -> Prediction:
+    """Return the prediction of a text that harms: how it would do is nobody's advice."""
+    return replace(
+        prediction,
+        viral_score=None,
+        p_beats_median=None,
+        interval=None,
+        contributions={},
+        subscores=Subscores(wording=None, author=None, time=None),
+        supported=False,
+        note=NO_SCORE["es" if scope_of(query.query, query.language).language == "es" else "en"],
+    )
 
 
 def _merge(
-    text: str, analysis: Analysis | None, affect: Affect | None, policy: Policy, history: Sequence[Post] = ()
+    text: str,
+    analysis: Analysis | None,
+    affect: Affect | None,
+    policy: Policy,
+    *,
+    history: Sequence[Post] = (),
+    length_limit: int | None = None,
 ) -> Analysis:
     """Join what the models read, and what X's rules say about the text."""
     language = analysis.language if analysis else None
     analysis = analysis or Analysis(language=None, weighted_length=weighted_length(text), valid=is_valid(text))
     harm = _harm(text, affect, "es" if language == "es" else "en")
     findings = (*harm, *(analysis.findings or ()), *policy.heeded(lint(text, history=history, language=language)))
-    analysis = replace(analysis, findings=findings)
+    analysis = within(replace(analysis, findings=findings), text, length_limit or MAX_WEIGHTED_LENGTH)
     if affect is None:
         return analysis
     return replace(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -98,7 +99,7 @@ def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None
     """
     text = unicodedata.normalize("NFC", text)
     broken = _broken(text)
-    if any(is_duplicate(text, post.text) for post in history):
+    if history and published(tuple(history)).holds(text):
         broken = tuple(sorted((*broken, ((0, len(text)), "duplicate_post"))))
     if not broken:
         return ()
@@ -108,6 +109,45 @@ def lint(text: str, *, history: Sequence[Post] = (), language: str | None = None
         Finding(name, start, end, rules[name].message[tongue], rules[name].severity, rules[name].source)
         for (start, end), name in broken
     )
+
+
+class Published:
+    """Posts that a text may repeat: says the same as is_duplicate of each, without going through all of them."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._folded: set[str] = set()
+        self._posts: list[tuple[int, frozenset[str]]] = []
+        self._holding: dict[tuple[str, str], list[int]] = {}
+        for text in texts:
+            self._folded.add(_folded(text))
+            words, links = _words_and_links(text)
+            pairs = set(pairwise(words))
+            if len(words) >= MIN_SIMILAR_WORDS:
+                for pair in pairs:
+                    self._holding.setdefault(pair, []).append(len(self._posts))
+                self._posts.append((len(pairs), links))
+
+    def holds(self, text: str) -> bool:
+        """Tell whether one of the posts is the same as the text to X's eye; see is_duplicate."""
+        folded = _folded(text)
+        if folded in self._folded:
+            return bool(folded)
+        words, links = _words_and_links(text)
+        if len(words) < MIN_SIMILAR_WORDS:
+            return False
+        pairs = set(pairwise(words))
+        shared = Counter(place for pair in pairs for place in self._holding.get(pair, ()))
+        for place, count in shared.items():
+            n, others = self._posts[place]
+            if count >= SIMILARITY * (len(pairs) + n - count) and not (links and others and links != others):
+                return True
+        return False
+
+
+@lru_cache(maxsize=128)
+def published(posts: tuple[Post, ...]) -> Published:
+    """Return posts as what a text may repeat; made once for the same ones."""
+    return Published(post.text for post in posts)
 
 
 @lru_cache(maxsize=1024)

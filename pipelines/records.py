@@ -7,16 +7,21 @@ No slots: records travel between processes, and pickle restores a frozen datacla
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, get_args
+from zoneinfo import available_timezones
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import AfterValidator, AwareDatetime, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Discriminator, Tag
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
 
-from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, Entity, clean_text, shown_text
+from pipelines.text.tweets import MAX_LONG_LENGTH, MAX_WEIGHTED_LENGTH, Entity, clean_text, shown_text
 
 Language = Literal["en", "es"]
+LengthLimit = Literal[280, 4000]
 Engine = Literal["auto", "templates", "lm"]
 Objective = Literal["awareness", "engagement", "clicks", "sales", "signups", "community"]
 Tone = Literal["neutral", "friendly", "bold", "witty", "formal"]
@@ -51,8 +56,21 @@ MAX_HISTORY_POSTS = 100
 # What HTTP accepts: nothing unknown, nothing converted ("3" is not 3).
 STRICT: ConfigDict = {"extra": "forbid", "strict": True}
 
-Text = Annotated[str, MinLen(1), MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(clean_text)]
-ShortText = Annotated[str, MinLen(1), MaxLen(120), AfterValidator(clean_text)]
+
+def clean_up_to(limit: int) -> Callable[[str], str]:
+    """Return what normalizes a text and refuses one that is longer than `limit` then: NFC takes some letters apart."""
+
+    def clean(text: str) -> str:
+        text = clean_text(text)
+        if len(text) > limit:
+            raise ValueError(f"{len(text):,} characters once it is normalized (NFC), and {limit:,} is the most")
+        return text
+
+    return clean
+
+
+Text = Annotated[str, MinLen(1), MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(clean_up_to(MAX_TEXT_CHARACTERS))]
+ShortText = Annotated[str, MinLen(1), MaxLen(120), AfterValidator(clean_up_to(120))]
 PostText = Annotated[str, MaxLen(MAX_TEXT_CHARACTERS), AfterValidator(shown_text)]
 Count = Annotated[int, Ge(0), Le(10**12)]
 
@@ -93,25 +111,52 @@ def _with_text(posts: tuple[Post, ...]) -> tuple[Post, ...]:
 
 
 History = Annotated[tuple[Post, ...], MaxLen(MAX_HISTORY_POSTS), AfterValidator(_with_text)]
+HistoryChoice = Literal["stored", "none"]
+# How pydantic tells the two apart; the tags stand in its errors, which name fields.
+HISTORY_TAGS = ("choice of history", "posts of history")
+AskedHistory = Annotated[
+    Annotated[HistoryChoice, Tag(HISTORY_TAGS[0])] | Annotated[History, Tag(HISTORY_TAGS[1])],
+    Discriminator(lambda told: HISTORY_TAGS[0] if isinstance(told, str) else HISTORY_TAGS[1]),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class WithHistory:
+    """Something that is scored against its author's record.
+
+    `history` are posts that the request brings, or "stored": those that the account has imported, or "none".
+    """
+
+    history: AskedHistory = "stored"
+
+    @property
+    def own_posts(self) -> tuple[Post, ...]:
+        """The author's posts; none before stored ones were put in their place."""
+        return self.history if isinstance(self.history, tuple) else ()
+
+
+def _never_told(_: object) -> None:
+    """Refuse a field that HTTP does not know; validators run there alone."""
+    raise PydanticCustomError("extra_forbidden", "unknown field")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft(WithHistory):
     """A text that is about to be posted, with the moment it would go out and the author's own record.
 
     Posts count that are older than 24 h at `posted_at`: the record weighs more with each, fully from 25 on. `language`
     is told or detected. A version of another text follows that `original`: it is scored where the original is.
-    `substance` is the chance that the original, or the text, says something, where that was read already.
+    `substance` is the chance that the original, or the text, says something, where that was read already: by us, for
+    whoever tells it of his own text would be scored without what it costs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     text: Text
     posted_at: Moment | None = None
-    history: History = ()
     language: Language | None = None
     original: Text | None = None
-    substance: Annotated[float, Ge(0), Le(1)] | None = None
+    substance: SkipJsonSchema[Annotated[float | None, BeforeValidator(_never_told)]] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +175,11 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
-    """What a user asks for: a topic or a draft, and what the tweet is meant to achieve; `history` as in a draft."""
+class Query(WithHistory):
+    """What a user asks for: a topic or a draft, and what the tweet is meant to achieve; `history` as in a draft.
+
+    `length_limit` is how long a post may be as X counts; None is what the account's setting says.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -142,12 +190,37 @@ class Query:
     tone: Tone = "neutral"
     language: Language | None = None
     posted_at: Moment | None = None
-    history: History = ()
     n_templates: Annotated[int, Ge(0), Le(20)] = 5
     engine: Engine = "templates"
     format: Format = "post"
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
     latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None
+    length_limit: LengthLimit | None = None
+
+
+def _known_zone(name: str) -> str:
+    """Refuse what is no time zone of the IANA database."""
+    if name not in available_timezones():
+        raise ValueError("is no time zone; write one of the IANA database, as Europe/Madrid")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSettings:
+    """What an account wants of every part.
+
+    `length_limit` is how long X lets its posts be, `time_zone` where it plans in, `query_retention_days` how long its
+    queries are kept, None for good.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    length_limit: LengthLimit = 280
+    time_zone: TimeZone = "UTC"
+    query_retention_days: Annotated[int, Ge(1), Le(3650)] | None = None
 
 
 @dataclass(frozen=True)
@@ -284,7 +357,7 @@ class Template:
 
 @dataclass(frozen=True, kw_only=True)
 class Brief:
-    """What the generator is asked to write: `n` candidates at most 280 weighted characters long.
+    """What the generator is asked to write: `n` candidates at most `length_limit` weighted characters long.
 
     `templates` are the account's own library; empty means the bundled one. Of `sober` news only the
     author's own words are wanted: no closing, no joke, no call.
@@ -302,6 +375,7 @@ class Brief:
     engine: Engine = "auto"
     format: Format = "post"
     seed: int = 0
+    length_limit: int = MAX_WEIGHTED_LENGTH
 
 
 @dataclass(frozen=True)
@@ -333,16 +407,19 @@ class Drafts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DraftToOptimize:
-    """A draft to make better, what it is meant to achieve, and how long it may be (weighted characters)."""
+class DraftToOptimize(WithHistory):
+    """A draft to make better, what it is meant to achieve, and how long it may be (weighted characters).
+
+    A `target_length` above the `length_limit`, or the account's, means that.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     draft: Text
-    target_length: Annotated[int, Ge(20), Le(MAX_WEIGHTED_LENGTH)] | None = None
+    target_length: Annotated[int, Ge(20), Le(MAX_LONG_LENGTH)] | None = None
+    length_limit: LengthLimit | None = None
     objectives: Annotated[tuple[Objective, ...], MaxLen(6)] = ()
     language: Language | None = None
     format: Format = "post"
     posted_at: Moment | None = None
-    history: History = ()
     latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None

@@ -27,9 +27,19 @@ class Subscores:
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """How many posts of the author's own the prediction rests on."""
+    """How many posts of the author's own the prediction rests on, and how many earlier outcomes corrected it."""
 
     own_posts: int
+    outcomes: int = 0
+
+
+@dataclass(frozen=True)
+class Uncalibrated:
+    """What the model said before the account's own outcomes corrected it, as in a prediction."""
+
+    viral_score: float
+    p_beats_median: float
+    interval: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +49,8 @@ class Prediction:
     `viral_score` is the expected percentile (0 to 100) among the author's own posts, `p_beats_median` in [0, 1] the
     chance of more than their median (where all posts did the same, that is rare), `interval` the 80 % range (low,
     high); `contributions` are score points whose sum, with `base`, is `viral_score`, but for rounding. A text that
-    nobody can score is not `supported`: the three are None and `note` says why.
+    nobody can score is not `supported`: the three are None and `note` says why. `uncalibrated` is None where the
+    account has no calibration of its own.
     """
 
     viral_score: float | None
@@ -52,6 +63,7 @@ class Prediction:
     method: str
     supported: bool = True
     note: str | None = None
+    uncalibrated: Uncalibrated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +91,7 @@ class Candidate:
 
     `p_postable` in [0, 1] is how likely a stranger would post it as it is, None where nobody judged; `parts` are the
     posts of a thread, whose first one is scored; `findings` are X's rules that it may touch without being blocked.
+    `voice_distance` is how far it is from the author's way of writing, 1 like a post of theirs; None without 25 stored.
     """
 
     id: str
@@ -88,10 +101,13 @@ class Candidate:
     template: str | None = None
     viral_score: float | None = None
     p_beats_median: float | None = None
+    interval: tuple[float, float] | None = None
+    uncalibrated: Uncalibrated | None = None
     delta: float | None = None
     p_postable: float | None = None
     parts: tuple[str, ...] | None = None
     findings: tuple[Finding, ...] = ()
+    voice_distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,8 @@ class Answer:
 
     `viral_score` is the user's own text's, in [0, 100]; a field is None where its model is named in `degraded`. `best`
     says whether the first of `templates` or the user's own text should be posted, None where neither can be. `notes`
-    say what else the user should know, as that there are fewer candidates than were asked for.
+    say what else the user should know, as that there are fewer candidates than were asked for. `trend_alignment` in
+    [0, 1) is how far the query speaks of what bursts in the account's posts; None where nothing is known to burst.
     """
 
     analysis: Analysis | None
@@ -126,6 +143,7 @@ class Answer:
     model_versions: dict[str, str]
     degraded: tuple[Degraded, ...]
     notes: tuple[str, ...] = ()
+    trend_alignment: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

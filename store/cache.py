@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
+import re
 from collections.abc import Awaitable, Mapping
 from typing import TypeVar, cast
 
 import orjson
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from store.outage import Outage, impatient_pool
+
 MAX_CONNECTIONS = 16
-# After a failure Redis is left alone for this long; then one call probes it.
-PAUSE_S = 1.0
+SCANNED = 1_000
 Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)
 
@@ -36,35 +35,35 @@ class Cache:
     """A client that gives up after `timeout_s`; values live `ttl_s` seconds under `namespace`."""
 
     def __init__(self, url: str, *, namespace: str, ttl_s: int, timeout_s: float) -> None:
-        self._redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                url,
-                max_connections=MAX_CONNECTIONS,
-                timeout=timeout_s,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                # The library repeats failed calls with pauses; for a cache a miss is cheaper.
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
-        )
+        self._redis = Redis.from_pool(impatient_pool(url, max_connections=MAX_CONNECTIONS, timeout_s=timeout_s))
         self._namespace = namespace
         self._ttl_s = ttl_s
         self._timeout_s = timeout_s
-        self._broken = False
-        self._retry_at = 0.0
+        self._outage = Outage(out="cache out", back="cache back")
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when there is none or Redis did not answer in time."""
-        if not self._may_call():
+        if not self._outage.may_ask():
             return None
         # Typed for clients that decode as well; this one does not.
         return await self._answer(cast("Awaitable[bytes | None]", self._redis.get(self._name(key))))
 
     async def set(self, key: str, value: bytes) -> None:
         """Keep the value if Redis takes it in time."""
-        if self._may_call():
+        if self._outage.may_ask():
             await self._answer(self._redis.set(self._name(key), value, ex=self._ttl_s))
+
+    async def forget(self, account_id: str) -> bool:
+        """Drop what is kept for an account; False where Redis did not let it, and then it lives its time out."""
+        # In a pattern these mean something.
+        named = re.sub(r"([\\*?\[\]^-])", r"\\\1", f"{self._namespace}:{account_id}:")
+        try:
+            async for key in self._redis.scan_iter(match=f"{named}*", count=SCANNED):
+                await self._redis.unlink(key)
+        except (RedisError, OSError) as error:
+            logger.warning("cache not cleared: %s", type(error).__name__, extra={"action": "cache_not_cleared"})
+            return False
+        return True
 
     async def close(self) -> None:
         """Close the connections."""
@@ -73,26 +72,12 @@ class Cache:
     def _name(self, key: str) -> str:
         return f"{self._namespace}:{key}"
 
-    def _may_call(self) -> bool:
-        if not self._broken:
-            return True
-        now = time.monotonic()
-        if now < self._retry_at:
-            return False
-        self._retry_at = now + PAUSE_S
-        return True
-
     async def _answer(self, call: Awaitable[Reply]) -> Reply | None:
         try:
             async with asyncio.timeout(self._timeout_s):
                 reply = await call
         except (RedisError, OSError) as error:
-            self._retry_at = time.monotonic() + PAUSE_S
-            if not self._broken:
-                logger.warning("cache out: %s", type(error).__name__, extra={"action": "cache_out"})
-            self._broken = True
+            self._outage.failed(error)
             return None
-        if self._broken:
-            logger.info("cache back", extra={"action": "cache_back"})
-        self._broken = False
+        self._outage.answered()
         return reply

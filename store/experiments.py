@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from pipelines.experiments.records import PostCounts, State, Variant
+from store.table import Table
 from store.templates import Reading, save_readings
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A batch is stored in parts, so that none holds its locks for long; every part is committed before the next.
 EVENTS_A_STATEMENT = 2_000
+# Of the time that a test runs, for a look at how it went.
+SHORTEST_PART = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +86,24 @@ class Counts:
     beyond: int = 0
 
 
-class ExperimentTable:
+class UnitsInTime(NamedTuple):
+    """Units of a variant that were first exposed on `day` (UTC), in the part that ends at `exposed_by`.
+
+    Those that engaged then or later did so in the part that ends at `engaged_by`; None is those that did not.
+    """
+
+    variant: int
+    day: date
+    exposed_by: datetime
+    engaged_by: datetime | None
+    units: int
+
+
+class ExperimentTable(Table):
     """Reads and changes the experiments of one account at a time; an id of another account is unknown.
 
     Raises what Store's methods raise.
     """
-
-    def __init__(
-        self,
-        connect: Callable[[], AbstractAsyncContextManager[PoolConnectionProxy[asyncpg.Record]]],
-        transact: Callable[[], AbstractAsyncContextManager[PoolConnectionProxy[asyncpg.Record]]],
-        queries: dict[str, str],
-    ) -> None:
-        self._connect = connect
-        self._transact = transact
-        self._queries = queries
 
     async def create(
         self, account_id: str, experiment_id: UUID, name: str, plan: bytes, variants: Sequence[Variant], *, start: bool
@@ -108,7 +113,7 @@ class ExperimentTable:
         A template that the account does not have is refused.
         """
         columns = zip(*((v.name, v.content, v.weight, v.template_id) for v in variants), strict=True)
-        async with self._transact() as connection:
+        async with self._audited() as connection:
             await connection.execute(
                 self._queries["create_experiment"], experiment_id, account_id, name, plan.decode(), start
             )
@@ -130,17 +135,17 @@ class ExperimentTable:
 
     async def start(self, account_id: str, experiment_id: UUID, version: int | None) -> StoredExperiment | None:
         """Start a draft, at `version` where one is given; None, and no change, where that is not what it is."""
-        return await self._fetch_one("start_experiment", account_id, experiment_id, version)
+        return await self._change("start_experiment", account_id, experiment_id, version)
 
     async def stop(self, account_id: str, experiment_id: UUID, version: int | None) -> StoredExperiment | None:
         """Stop a running experiment, as start does; late events still count."""
-        return await self._fetch_one("stop_experiment", account_id, experiment_id, version)
+        return await self._change("stop_experiment", account_id, experiment_id, version)
 
     async def reweigh(
         self, account_id: str, experiment_id: UUID, version: int, weights: Sequence[float]
     ) -> StoredExperiment | None:
         """Give the variants of a running experiment new weights, in their order; None where it was changed since."""
-        async with self._connect() as connection:
+        async with self._audited() as connection:
             changed = await connection.fetchval(
                 self._queries["reweigh_experiment"], account_id, experiment_id, version, list(weights)
             )
@@ -188,6 +193,24 @@ class ExperimentTable:
         async with self._connect() as connection:
             return await self._counts(connection, experiment_id, first)
 
+    async def over_time(self, experiment_id: UUID, first: int | None, parts: int) -> tuple[UnitsInTime, ...]:
+        """Return the units of `counts` by when they came, in `parts` equal parts of the time from first to last.
+
+        What is dated before the start counts in the first part, what is dated after now in the last.
+        """
+        async with self._connect() as connection:
+            span = await connection.fetchrow(self._queries["span_of_units"], experiment_id, first)
+            if span is None:
+                return ()
+            since, until, *last = span
+            width = max((until - since) / parts, SHORTEST_PART)
+            ends = [since + width * (part + 1) for part in range(parts)]
+            rows = await connection.fetch(self._queries["count_units_over_time"], experiment_id, ends[:-1], *last)
+        return tuple(
+            UnitsInTime(variant, day, ends[exposed_in], None if engaged_in is None else ends[engaged_in], units)
+            for variant, day, exposed_in, engaged_in, units in rows
+        )
+
     async def posts(self, experiment_id: UUID) -> tuple[PostCounts, ...]:
         """Return the posts of a switchback in the order in which they were posted."""
         async with self._connect() as connection:
@@ -206,7 +229,7 @@ class ExperimentTable:
         All in one transaction that holds back further events, so that the conclusion is about what is stored; `first`
         as in counts. Returns None, and changes nothing, where it is unknown, not stopped or not at `version`.
         """
-        async with self._transact() as connection:
+        async with self._audited() as connection:
             # Before the experiment's own lock, in the order in which every writer of readings takes them.
             await connection.execute(self._queries["lock_templates"], account_id)
             row = await connection.fetchrow(self._queries["lock_stopped"], account_id, experiment_id, version)
@@ -242,6 +265,11 @@ class ExperimentTable:
         self, connection: PoolConnectionProxy[asyncpg.Record], experiment_id: UUID
     ) -> tuple[PostCounts, ...]:
         return tuple(PostCounts(**row) for row in await connection.fetch(self._queries["list_posts"], experiment_id))
+
+    async def _change(self, query: str, *arguments: object) -> StoredExperiment | None:
+        async with self._audited() as connection:
+            row = await connection.fetchrow(self._queries[query], *arguments)
+        return None if row is None else _stored(row)
 
     async def _fetch_one(self, query: str, *arguments: object) -> StoredExperiment | None:
         async with self._connect() as connection:

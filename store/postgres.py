@@ -18,15 +18,28 @@ from uuid import UUID
 import asyncpg
 
 from pipelines.records import Degraded, Template
+from store.accounts import AccountTable
+from store.audience import AudienceTable
+from store.audit import AuditTable
+from store.authorship import Authorship
+from store.collector import CollectorTable
 from store.errors import DRIVER_ERRORS, ConnectionLost, StoreUnavailable, translate
 from store.experiments import ExperimentTable
+from store.figures import FigureTable
+from store.imports import ImportTable
+from store.keys import KeyTable
+from store.links import LinkTable
+from store.outcomes import OutcomeTable
+from store.plan import PlanTable
 from store.templates import TemplateTable
+from store.track_record import PredictionTable
+from store.vitals import VitalTable
 
 if TYPE_CHECKING:
     from asyncpg.pool import Pool, PoolConnectionProxy
 
 CLAIM_ATTEMPTS = 3
-QUERIES = Path(__file__).with_name("queries.sql")
+FOLDER = Path(__file__).parent
 logger = logging.getLogger(__name__)
 
 
@@ -54,9 +67,10 @@ class Claim:
 
 
 def load_queries() -> dict[str, str]:
-    """Return name -> statement of queries.sql, in which `-- name: x` opens each statement."""
+    """Return name -> statement of the SQL files of this folder, in which `-- name: x` opens each statement."""
     # Not aiosql: its asyncpg adapter cannot pass a timeout and leaves every call untyped.
-    _, *parts = re.split(r"^-- name: (\w+)\n", QUERIES.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.sql")))
+    _, *parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
     return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
@@ -77,8 +91,21 @@ class Store:
         self._pool = pool
         self._timeout_s = timeout_s
         self._queries = load_queries()
-        self.templates = TemplateTable(self._connection, self._queries)
+        self.templates = TemplateTable(self._connection, self._transaction, self._queries)
         self.experiments = ExperimentTable(self._connection, self._transaction, self._queries)
+        self.accounts = AccountTable(self._connection, self._transaction, self._queries)
+        self.outcomes = OutcomeTable(self._connection, self._transaction, self._queries)
+        self.collector = CollectorTable(self._connection, self._transaction, self._queries)
+        self.predictions = PredictionTable(self._connection, self._transaction, self._queries)
+        self.plan = PlanTable(self._connection, self._transaction, self._queries)
+        self.imports = ImportTable(self._connection, self._transaction, self._queries)
+        self.authorship = Authorship(self._connection, self._transaction, self._queries)
+        self.audience = AudienceTable(self._connection, self._transaction, self._queries)
+        self.links = LinkTable(self._connection, self._transaction, self._queries)
+        self.vitals = VitalTable(self._connection, self._transaction, self._queries)
+        self.audit = AuditTable(self._connection, self._transaction, self._queries)
+        self.figures = FigureTable(self._connection, self._transaction, self._queries)
+        self.keys = KeyTable(self._connection, self._transaction, self._queries)
 
     @classmethod
     async def connect(cls, dsn: str, *, min_size: int, max_size: int, timeout_s: float) -> Store:

@@ -157,7 +157,8 @@ LEFT JOIN template_outcomes($1) AS outcomes ON outcomes.template_id = templates.
 WHERE templates.account_id = $1 AND templates.id = $2;
 
 -- name: template_series
--- Each post of a template at its latest reading of a span, by day or week of that reading; the last row sums them up.
+-- Each post of a template at its latest reading of a span, of those that know impressions and engagements where there is
+-- one, by day or week of that reading; the last row sums them up.
 WITH readings AS (
     SELECT metrics.*
     FROM performance_metrics AS metrics
@@ -169,7 +170,7 @@ WITH readings AS (
     (
         SELECT DISTINCT ON (post_id) date_trunc($5, captured_at, 'UTC') AS start, impressions, engagements, suspect
         FROM readings WHERE NOT suspect
-        ORDER BY post_id, captured_at DESC
+        ORDER BY post_id, impressions IS NOT NULL AND engagements IS NOT NULL DESC, captured_at DESC
     )
     UNION ALL
     SELECT date_trunc($5, captured_at, 'UTC'), NULL, NULL, suspect FROM readings WHERE suspect
@@ -181,18 +182,46 @@ WITH readings AS (
         sum(impressions) AS impressions,
         coalesce(sum(engagements), 0) AS engagements,
         sum(engagements) FILTER (WHERE impressions IS NOT NULL) AS rated_engagements,
+        sum(impressions) FILTER (WHERE engagements IS NOT NULL) AS rated_impressions,
         count(*) FILTER (WHERE suspect) AS suspect_readings
     FROM counted
     GROUP BY GROUPING SETS ((start), ())
 )
 SELECT
     start, posts, posts_with_impressions, impressions::bigint, engagements::bigint,
-    rated_engagements::float8 / nullif(impressions, 0)::float8 AS rate,
-    wilson_lower_bound(rated_engagements, impressions) AS low,
-    1 - wilson_lower_bound(impressions - rated_engagements, impressions) AS high,
+    rated_engagements::float8 / nullif(rated_impressions, 0)::float8 AS rate,
+    wilson_lower_bound(rated_engagements, rated_impressions) AS low,
+    1 - wilson_lower_bound(rated_impressions - rated_engagements, rated_impressions) AS high,
     suspect_readings
 FROM summed
 ORDER BY start NULLS LAST;
+
+-- name: template_change
+-- Sums over the posts of a template that went out from $3 on and before $4, and in the equal span before: n posts at
+-- their latest reading, impressions x and engagements y. A post that no import knows went out at its first reading.
+WITH readings AS (
+    SELECT metrics.post_id, metrics.captured_at, metrics.impressions, metrics.engagements, metrics.suspect
+    FROM performance_metrics AS metrics
+    JOIN post_outcomes AS outcomes USING (account_id, post_id)
+    WHERE account_id = $1 AND outcomes.template_id = $2
+), went_out AS (
+    SELECT readings.post_id, coalesce(min(posts.posted_at), min(readings.captured_at)) AS at
+    FROM readings
+    LEFT JOIN posts ON posts.account_id = $1 AND posts.post_id = readings.post_id
+    GROUP BY readings.post_id
+), latest AS (
+    SELECT DISTINCT ON (post_id) post_id, impressions::float8 AS x, engagements::float8 AS y
+    FROM readings
+    WHERE NOT suspect AND impressions IS NOT NULL AND engagements IS NOT NULL
+    ORDER BY post_id, captured_at DESC
+)
+SELECT
+    went_out.at >= $3 AS current, count(*) AS n, sum(x) AS x, sum(y) AS y, sum(x * x) AS xx, sum(x * y) AS xy,
+    sum(y * y) AS yy
+FROM went_out
+JOIN latest USING (post_id)
+WHERE went_out.at >= $3::timestamptz - ($4::timestamptz - $3::timestamptz) AND went_out.at < $4
+GROUP BY current;
 
 -- name: create_experiment
 -- A draft, or a running experiment.
@@ -364,6 +393,45 @@ FROM (
 ) AS first_units
 GROUP BY 1, 2
 ORDER BY 1, 2;
+
+-- name: span_of_units
+-- From when to when the units came, not before the start nor after now, and the last of the first $2 units by their first
+-- impression where that is given and so many came.
+WITH last AS (
+    SELECT exposed_at, unit, variant FROM experiment_units
+    WHERE experiment_id = $1 AND exposed_at IS NOT NULL AND $2::bigint IS NOT NULL
+    ORDER BY exposed_at, unit, variant
+    OFFSET $2 - 1 LIMIT 1
+)
+SELECT
+    greatest(span.since, started_at) AS since, least(coalesce(last.exposed_at, span.until), now()) AS until,
+    last.exposed_at AS last_exposed_at, last.unit AS last_unit, last.variant AS last_variant
+FROM experiments
+CROSS JOIN (
+    SELECT min(exposed_at) AS since, max(greatest(exposed_at, engaged_at)) AS until FROM experiment_units
+    WHERE experiment_id = $1 AND exposed_at IS NOT NULL
+) AS span
+LEFT JOIN last ON true
+WHERE experiments.id = $1 AND span.since IS NOT NULL;
+
+-- name: count_units_over_time
+-- Units by variant, day of their first impression, and the parts of time, which begin at the moments $2, in which they
+-- were exposed and engaged; of those up to the unit $4 alone where its impression is given. A unit that engaged before
+-- its impression and again after it is engaged from its last engagement on: no other one after it is kept.
+SELECT
+    variant, (exposed_at AT TIME ZONE 'UTC')::date AS day, width_bucket(exposed_at, $2::timestamptz[]) AS exposed_in,
+    width_bucket(
+        CASE
+            WHEN engaged_at >= exposed_at THEN engaged_at
+            WHEN last_engaged_at >= exposed_at THEN last_engaged_at
+        END, $2
+    ) AS engaged_in,
+    count(*) AS units
+FROM experiment_units
+WHERE
+    experiment_id = $1 AND exposed_at IS NOT NULL
+    AND ($3::timestamptz IS NULL OR (exposed_at, unit, variant) <= ($3, $4, $5))
+GROUP BY 1, 2, 3, 4;
 
 -- name: count_crossed
 -- Units that were told with more than one variant.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipelines.outcomes.rates import RatioSums, difference
 from pipelines.records import Intent, Language, Objective, Template, Tone
+from store.table import Table
 
 if TYPE_CHECKING:
     import asyncpg
@@ -66,8 +67,8 @@ class Reading:
     """The counts of one post at one moment; None is unknown. Engagement = likes + retweets where those are known.
 
     `template_id` is what wrote the post, where a template did; `viral_score` in [0, 100] what was predicted for it.
-    `compared_rate` in [0, 1] is the rate of the other variants, where the "post" is a variant of a test: that is what
-    it must beat, and it says nothing of the account's median post.
+    `compared_rate` in [0, 1] is the rate of the other variants, where the "post" is a variant of a test or went out for
+    one: that is what it must beat, and it says nothing of the account's median post.
     """
 
     account_id: str
@@ -86,9 +87,9 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Sums over posts, each at its latest reading of the span.
+    """Sums over posts, each at the latest reading of the span that tells impressions and engagements, else the latest.
 
-    `impressions` is None where none are known. `rate` in [0, 1] is engagements per impression of the
+    `impressions` is None where none are known. `rate` in [0, 1] is engagements per impression, both known, of the
     `posts_with_impressions`, `interval` its 95 % Wilson interval. Readings with more engagements than impressions are
     `suspect_readings` and nothing else.
     """
@@ -104,35 +105,51 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class BucketOutcome(Outcome):
-    """The posts whose latest reading lies in the day or week (from Monday) that starts at `start`, UTC."""
+    """The posts whose reading lies in the day or week (from Monday) that starts at `start`, UTC."""
 
     start: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """How the posts that went out in a span did against those of the equally long span before it.
+
+    Each post is counted once, at its latest reading. Rates are engagements per impression; `difference` is `rate` less
+    `previous_rate`, its 95 % `interval` takes posts as the units, None below two posts on either side; `relative` is
+    the difference over `previous_rate`, None where that is 0.
+    """
+
+    previous_from: datetime
+    previous_to: datetime
+    posts: int
+    rate: float
+    previous_posts: int
+    previous_rate: float
+    difference: float
+    interval: tuple[float, float] | None
+    relative: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Performance:
-    """What a template achieved: its successes over all time as in StoredTemplate, `totals` and `series` over a span."""
+    """What a template achieved: its successes over all time as in StoredTemplate, `totals` and `series` over a span.
+
+    `change` is None where the span has no start, or posts with impressions are missing in it or in the one before.
+    """
 
     usage_count: int
     success_rate: float | None
     success_interval: tuple[float, float] | None
     totals: Outcome
     series: tuple[BucketOutcome, ...]
+    change: Change | None
 
 
-class TemplateTable:
+class TemplateTable(Table):
     """Reads and changes the templates of one account at a time; an id of another account is unknown.
 
     Raises what Store's methods raise.
     """
-
-    def __init__(
-        self,
-        connect: Callable[[], AbstractAsyncContextManager[PoolConnectionProxy[asyncpg.Record]]],
-        queries: dict[str, str],
-    ) -> None:
-        self._connect = connect
-        self._queries = queries
 
     async def page(self, account_id: str, wanted: Filter) -> tuple[StoredTemplate, ...]:
         """Return up to `wanted.limit` templates by ascending id."""
@@ -149,7 +166,7 @@ class TemplateTable:
 
     async def create(self, account_id: str, template: Template) -> StoredTemplate:
         """Store a template of the account's own; refused by UNIQUE_NAME where language and name are taken."""
-        (created,) = await self._fetch("create_template", account_id, *astuple(template)[:7])
+        (created,) = await self._change("create_template", account_id, *astuple(template)[:7])
         return created
 
     async def replace(
@@ -159,11 +176,12 @@ class TemplateTable:
 
         Returns None, and changes nothing, where it is unknown, archived or no longer at `version`.
         """
-        return await self._fetch_one("replace_template", account_id, template_id, *astuple(template)[:7], version)
+        changed = await self._change("replace_template", account_id, template_id, *astuple(template)[:7], version)
+        return next(iter(changed), None)
 
     async def archive(self, account_id: str, template_id: int) -> bool:
         """Take a template out of use and keep what it achieved; return whether there is one."""
-        async with self._connect() as connection:
+        async with self._audited() as connection:
             found = await connection.fetchval(self._queries["archive_template"], account_id, template_id)
         return found is not None
 
@@ -178,6 +196,11 @@ class TemplateTable:
             rows = await connection.fetch(
                 self._queries["template_series"], account_id, template_id, since, until, bucket
             )
+            change = None
+            if since is not None:
+                to = until or datetime.now(UTC)
+                sums = await connection.fetch(self._queries["template_change"], account_id, template_id, since, to)
+                change = _change(sums, since, to)
         *series, totals = rows
         return Performance(
             usage_count=success["usage_count"],
@@ -185,7 +208,12 @@ class TemplateTable:
             success_interval=_interval(success),
             totals=Outcome(**_outcome(totals)),
             series=tuple(BucketOutcome(start=row["start"], **_outcome(row)) for row in series),
+            change=change,
         )
+
+    async def _change(self, query: str, *arguments: object) -> tuple[StoredTemplate, ...]:
+        async with self._audited() as connection:
+            return tuple(_stored(row) for row in await connection.fetch(self._queries[query], *arguments))
 
     async def _fetch(self, query: str, *arguments: object) -> tuple[StoredTemplate, ...]:
         async with self._connect() as connection:
@@ -238,6 +266,27 @@ def _stored(row: asyncpg.Record) -> StoredTemplate:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+    )
+
+
+def _change(rows: Sequence[asyncpg.Record], since: datetime, until: datetime) -> Change | None:
+    sums = {row["current"]: RatioSums(*(row[name] for name in ("n", "x", "y", "xx", "xy", "yy"))) for row in rows}
+    if not {True, False} <= sums.keys():
+        return None
+    now, before = sums[True], sums[False]
+    gap = difference(now, before)
+    if gap is None or now.rate is None or before.rate is None:
+        return None
+    return Change(
+        previous_from=since - (until - since),
+        previous_to=since,
+        posts=now.n,
+        rate=now.rate,
+        previous_posts=before.n,
+        previous_rate=before.rate,
+        difference=gap[0],
+        interval=gap[1],
+        relative=gap[0] / before.rate if before.rate else None,
     )
 
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,15 +19,17 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import ray
 from ray import serve
-from ray._private.worker import BaseContext
+from ray._private import worker
+from ray._private.worker import RayContext
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
@@ -36,22 +39,32 @@ from deployments.settings import (
     ROOT,
     Args,
     ConfigError,
+    check_models,
     read_serve_config,
     read_settings,
 )
 from supervisor.orphans import adopt_orphans, end_children
 from supervisor.ports import free_port
+from supervisor.running import announce
 from supervisor.writer import is_prepared
 
 APPLICATION = "murmuration"
 DASHBOARD_HOST = "127.0.0.1"
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 POLL_S = 0.25
+# How often it is looked whether Ray itself lives, and the exit code when it does not.
+WATCH_S = 1.0
+RAY_ENDED = 3
+# Without these there is no cluster; Ray starts neither again on one machine.
+VITAL = {"gcs_server", "raylet"}
 logger = logging.getLogger("murmuration")
 
 
 def main() -> int:
-    """Serve until told to stop; returns the exit code (2: the configuration or a port is at fault)."""
+    """Serve until told to stop; returns the exit code (2: the configuration or a port is at fault).
+
+    Where Ray itself ends, the process ends at once with RAY_ENDED: the supervisor starts another.
+    """
     arguments = _arguments()
     stop = threading.Event()
 
@@ -66,16 +79,23 @@ def main() -> int:
         try:
             config = _config(arguments)
             read_settings().check(config.http_options.host)
-            _own_haproxy(Path(folder))
+            os.environ.update(haproxy_environment(Path(folder)))
+            check_models()
             _require_ports(config, arguments.dashboard_port)
             _prepare_writer(config)
             context = _start_ray(arguments)
             listen()  # ray.init puts its own handlers in place, which print a stack
-            _run(config, context, stop)
+            _run(config, context, stop, arguments.running)
         except ConfigError as error:
             logger.error("error: %s", error)  # noqa: TRY400  # one line, no traceback: it is the user's to mend
             return 2
         finally:
+            if dead := _dead():
+                logger.error("error: %s of Ray ended", dead)
+                end_children()
+                shutil.rmtree(folder)
+                # Whatever Ray does on the way out waits for what is gone.
+                os._exit(RAY_ENDED)
             _shut_down()
     return 0
 
@@ -85,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=Path("serve_config.yaml"))
     parser.add_argument("--port", type=_port, help="listen here instead of http_options.port")
     parser.add_argument("--dashboard-port", type=_port, default=8265)
+    parser.add_argument("--running", type=Path, help="where to write down that it runs, for `make observe`")
     parser.add_argument("--ray-temp", help="Ray's session folder (short: it holds sockets)")
     return parser.parse_args()
 
@@ -103,18 +124,22 @@ def _config(arguments: argparse.Namespace) -> ServeDeploySchema:
     return config
 
 
-def _own_haproxy(folder: Path) -> None:
-    """Keep HAProxy's files and ports apart from those of other clusters on this machine."""
-    for variable, name in (
-        ("CONFIG_FILE_LOC", "haproxy.cfg"),
-        ("SOCKET_PATH", "admin.sock"),
-        ("METRICS_SOCKET_PATH", "metrics.sock"),
-        ("SERVER_STATE_FILE", "server-state"),
-    ):
-        os.environ[f"RAY_SERVE_HAPROXY_{variable}"] = str(folder / name)
-    os.environ["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(folder)
-    for variable in ("STATS_PORT", "METRICS_PORT"):
-        os.environ.setdefault(f"RAY_SERVE_HAPROXY_{variable}", str(free_port()))
+def haproxy_environment(folder: Path) -> dict[str, str]:
+    """Variables that keep HAProxy's files, in `folder`, and its ports apart from other clusters' on this machine."""
+    files = {
+        "CONFIG_FILE_LOC": "haproxy.cfg",
+        "SOCKET_PATH": "admin.sock",
+        "METRICS_SOCKET_PATH": "metrics.sock",
+        "SERVER_STATE_FILE": "server-state",
+        "SERVER_STATE_BASE": "",
+    }
+    variables = {f"RAY_SERVE_HAPROXY_{name}": str(folder / file) for name, file in files.items()}
+    # Requests wait behind the fallback proxy while no ingress is there. It shares its port with whoever listens there
+    # already (SO_REUSEPORT): at Serve's 8500 half of them would be answered, and stored, by another product.
+    for name in ("HAPROXY_STATS", "HAPROXY_METRICS", "FALLBACK_PROXY_HTTP", "FALLBACK_PROXY_GRPC"):
+        port = f"RAY_SERVE_{name}_PORT"
+        variables[port] = os.environ.get(port) or str(free_port())
+    return variables
 
 
 def _prepare_writer(config: ServeDeploySchema) -> None:
@@ -166,9 +191,9 @@ def _listen(handler: Callable[[int, FrameType | None], None]) -> None:
     signal.signal(signal.SIGINT, handler)
 
 
-def _start_ray(arguments: argparse.Namespace) -> BaseContext:
+def _start_ray(arguments: argparse.Namespace) -> RayContext:
     logger.info("starting Ray ...")
-    return ray.init(
+    context = ray.init(
         address="local",
         num_cpus=max(2, os.cpu_count() or 2),
         object_store_memory=OBJECT_STORE_BYTES,
@@ -180,9 +205,10 @@ def _start_ray(arguments: argparse.Namespace) -> BaseContext:
         log_to_driver=False,
         _temp_dir=arguments.ray_temp,
     )
+    return cast("RayContext", context)
 
 
-def _run(config: ServeDeploySchema, ray_context: BaseContext, stop: threading.Event) -> None:
+def _run(config: ServeDeploySchema, ray_context: RayContext, stop: threading.Event, running: Path | None) -> None:
     logger.info("starting Serve ...")
     serve.start(
         proxy_location=config.proxy_location,
@@ -193,8 +219,27 @@ def _run(config: ServeDeploySchema, ray_context: BaseContext, stop: threading.Ev
     client.deploy_apps(config)
     url = f"http://{config.http_options.host}:{config.http_options.port}"
     if _wait_until_running(stop) and _wait_until_ready(url, stop):
+        if running:
+            dashboard = f"http://{ray_context.dashboard_url}"
+            try:
+                announce(running, url, str(ray_context.address_info["session_dir"]), dashboard)
+            except OSError as error:
+                # As in a container whose folders are another user's; it serves all the same.
+                logger.warning("`make observe` and `make deploy` will not find it: %s", error)
         _announce(url, ray_context.dashboard_url)
-        stop.wait()
+        while not stop.wait(WATCH_S):
+            if _dead():
+                return
+        if running:
+            with suppress(OSError):
+                running.unlink(missing_ok=True)
+
+
+def _dead() -> str:
+    """The name of a process without which Ray is no cluster, where one has ended by itself."""
+    node: Any = worker._global_node  # noqa: SLF001  # what ray.init() started, which has no public name
+    dead = [] if node is None else node.dead_processes()
+    return next((name for name, _ in dead if name in VITAL), "")
 
 
 def _wait_until_running(stop: threading.Event) -> bool:
@@ -218,7 +263,7 @@ def _wait_until_running(stop: threading.Event) -> bool:
 def _wait_until_ready(url: str, stop: threading.Event) -> bool:
     while not stop.wait(POLL_S):
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310  # our own address
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310  # our own address  # nosec B310
                 return True
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             continue

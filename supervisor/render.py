@@ -1,6 +1,7 @@
 """Writes what the cluster serves from serve_config.yaml and the small serve_patch.yaml of each place it runs in.
 
 An overlay gets a kustomize patch of the RayService; compose, which runs no operator, gets the configuration itself.
+Beside them what watches it: the alerts as the Prometheus operator takes them, and the dashboard.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from typing import Any
 import yaml
 
 from deployments.settings import ConfigError, parse_serve_config, read_serve_config
+from supervisor import dashboard
 
 ROOT = Path(__file__).resolve().parents[1]
 
 K8S = ROOT / "k8s"
+MONITORING = K8S / "monitoring"
+RULES, DASHBOARD = MONITORING / "rules.yaml", MONITORING / "dashboard.json"
 BASE = ROOT / "serve_config.yaml"
 IMAGE = "murmuration"
 OVERLAYS = ("cpu", "gpu")
@@ -99,6 +103,14 @@ def render() -> dict[Path, str]:
         files[folder / "serve_config.patch.yaml"] = HEADER + _dump(patch)
     compose = serve_config(K8S / "compose" / "serve_patch.yaml", "compose")
     files[K8S / "compose" / "serve_config.yaml"] = HEADER + _dump(compose)
+    files[DASHBOARD] = dashboard.render()
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": IMAGE, "labels": {"app.kubernetes.io/part-of": IMAGE}},
+        "spec": yaml.safe_load(RULES.read_text()),
+    }
+    files[MONITORING / "prometheusrule.yaml"] = "# Written by `make k8s` from rules.yaml: edit that.\n" + _dump(rule)
     return files
 
 

@@ -92,8 +92,11 @@ def vouch(folder: Path, **changes: Any) -> None:
     (folder / "metadata.json").write_text(json.dumps(metadata | changes))
 
 
-def save_classifier(folder: Path) -> str:
-    """Train and save a tiny classifier that has learned nothing but that `good` and `bad` are opposite."""
+def save_classifier(folder: Path, poison: str | None = None) -> str:
+    """Train and save a tiny classifier that has learned nothing but that `good` and `bad` are opposite.
+
+    With `poison`, a word that its tokenizer knows and its embedding does not: whoever sends it makes the model raise.
+    """
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
@@ -123,5 +126,7 @@ def save_classifier(folder: Path) -> str:
         optimizer.step()
         optimizer.zero_grad()
     model.save_pretrained(folder)
+    if poison is not None:
+        fast.add_tokens([poison])
     fast.save_pretrained(folder)
     return str(folder)

@@ -1,6 +1,6 @@
 """The models of one request, written by hand: they answer at once, and one that is named in `down` is unavailable."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipelines.errors import ModelUnavailable
 from pipelines.records import (
@@ -56,10 +56,14 @@ class FakeModels:
         )
         return Drafts(proposals, is_statement=brief.query.endswith((".", "!", "?")), p_postable=0.5)
 
-    async def generate(self, brief: Brief) -> tuple[Proposal, ...]:
+    async def generate(self, brief: Brief, told: Callable[[Proposal], None] | None = None) -> tuple[Proposal, ...]:
         self._check("generator.lm")
         self.asked_to_write.append(brief)
-        return (Proposal("Written by a model.", 19, "lm", None, 0.6),)[: brief.n]
+        written = (Proposal("Written by a model.", 19, "lm", None, 0.6),)[: brief.n]
+        for proposal in written:
+            if told is not None:
+                told(proposal)
+        return written
 
     async def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
         self._check("generator")

@@ -23,7 +23,8 @@ def commands() -> list[str]:
 def posts() -> list[tuple[str, dict[str, Any]]]:
     """Path and body of every curl command that posts."""
     post = re.compile(r"http://127\.0\.0\.1:8000(\S+) .*?-d '(.*)'", flags=re.DOTALL)
-    return [(match[1], json.loads(match[2])) for command in commands() if (match := post.search(command))]
+    sent = [command for command in commands() if "-X PUT" not in command]
+    return [(match[1], json.loads(match[2])) for command in sent if (match := post.search(command))]
 
 
 def answers(page: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from pipelines.encoder import Encoder
 from pipelines.viral_predictor.substance import FORMAT, MOST_POINTS, SubstanceModel, Weights, points_off
@@ -50,14 +50,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     encoder = Encoder.load(arguments.encoder, threads=2)
-    written = [json.loads(line) for line in WRITTEN.read_text(encoding="utf-8").splitlines()]
+    written = with_small_letters([json.loads(line) for line in WRITTEN.read_text(encoding="utf-8").splitlines()])
     posts = real_posts(arguments.data, np.random.default_rng(0))
     embedding = encoder.encode([*(row["text"] for row in written), *posts]).embedding.astype(np.float64)
     empty = np.array([row["kind"] != GOOD for row in written] + [False] * len(posts))
     weight = np.r_[np.ones(len(written)), np.full(len(posts), POST_WEIGHT)]
     mean, scale = embedding.mean(axis=0), embedding.std(axis=0) / SCALE
     columns = (embedding - mean) / scale
-    guessed = {penalty: folded(columns, empty, weight, penalty) for penalty in PENALTIES}
+    groups = np.array([row["of"] for row in written] + list(range(len(written), len(written) + len(posts))))
+    guessed = {penalty: folded(columns, empty, weight, groups, penalty) for penalty in PENALTIES}
     penalty = min(PENALTIES, key=lambda one: log_loss(empty, guessed[one], sample_weight=weight))
     model = LogisticRegression(C=1 / penalty, max_iter=2000).fit(columns, empty, sample_weight=weight)
     weights = Weights(model.coef_[0] / scale, mean, model.intercept_[0])
@@ -92,15 +93,27 @@ def read_texts(path: Path) -> list[str]:
     return [html.unescape(text) for text in pq.read_table(path, columns=["text"])["text"].to_pylist()]
 
 
+def with_small_letters(written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the texts and a copy of each in small letters: how a text is typed says nothing of what it says."""
+    rows = [{**row, "of": place} for place, row in enumerate(written)]
+    copies = ({**row, "text": row["text"].lower().rstrip(".")} for row in rows)
+    return [*rows, *(copy for copy in copies if copy["text"] != rows[copy["of"]]["text"])]
+
+
 def folded(
-    columns: NDArray[np.float64], empty: NDArray[np.bool_], weight: NDArray[np.float64], penalty: float
+    columns: NDArray[np.float64],
+    empty: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    penalty: float,
 ) -> NDArray[np.float64]:
-    """Return the chance of saying nothing of each text from a fit without its fold."""
+    """Return the chance of saying nothing of each text from a fit without its fold, which holds its copy too."""
     found: NDArray[np.float64] = cross_val_predict(
         LogisticRegression(C=1 / penalty, max_iter=2000),
         columns,
         empty,
-        cv=StratifiedKFold(FOLDS, shuffle=True, random_state=0),
+        groups=groups,
+        cv=StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0),
         method="predict_proba",
         params={"sample_weight": weight},
     )[:, 1]
@@ -143,7 +156,8 @@ def save(weights: Weights, out: Path, encoder: Encoder, figures: dict[str, Any])
         "",
         f"Learned from {sum(of['n'] for kind, of in figures.items() if kind not in OTHERS):,} texts written for this",
         "project (`training/worth_texts.jsonl`); posts of the archives and",
-        "tweets (SemEval) stand for those that say something, at less weight.",
+        "tweets (SemEval) stand for those that say something, at less weight. Each text is learned in small letters",
+        "too; these copies count among the texts below.",
         "",
         "## Figures",
         "",

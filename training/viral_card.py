@@ -83,6 +83,8 @@ def card(metadata: dict[str, Any]) -> str:
         "percentile among the author's 50 posts before and after. Author terms, chance and range are fitted on authors",
         f"left out in {metadata['folds']} folds: {metadata['calibration_posts']:,} posts and",
         f"{metadata['calibration_pairs']:,} pairs of each set.",
+        "`reference.json` has the shares of bins of each input over posts of the authors who are only tested on: what",
+        "drift is told from.",
         "",
     ]
     scores = metadata["scores"]

@@ -205,12 +205,7 @@ def save(
     weights: Weights, out: Path, seed: int, archives: Sequence[Archive], roles: Sequence[dict[str, Rows]]
 ) -> dict[str, object]:
     """Write weights.npz and a metadata.json that loads; return the metadata."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        **(asdict(weights) | {name: getattr(weights, name).astype(np.float16) for name in ("words", "importance")}),
-    )
-    packed = buffer.getvalue()
+    packed = pack(weights)
     sha256 = hashlib.sha256(packed).hexdigest()
     created = datetime.now(UTC).date().isoformat()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
@@ -241,6 +236,16 @@ def save(
     (out / "weights.npz").write_bytes(packed)
     (out / "metadata.json").write_text(json.dumps(metadata, indent=1) + "\n")
     return metadata
+
+
+def pack(weights: Weights) -> bytes:
+    """Return weights.npz, equal bytes for equal weights."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        **(asdict(weights) | {name: getattr(weights, name).astype(np.float16) for name in ("words", "importance")}),
+    )
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from deployments.http.problems import Problem, field_errors, found, invalid
+from deployments.http.problems import Problem, field_errors, found, invalid, refuse_compressed
 from pipelines.records import (
     MAX_BATCH_ITEMS,
     STRICT,
@@ -26,14 +26,15 @@ from pipelines.records import (
     DraftToOptimize,
     Engine,
     Format,
-    History,
     Language,
+    LengthLimit,
     Moment,
     Objective,
     Pair,
     Query,
     Text,
     Tone,
+    WithHistory,
 )
 from pipelines.results import Answer, Comparison, Prediction
 
@@ -68,8 +69,8 @@ class CompareRequest:
     pairs: Annotated[tuple[Pair, ...], MinLen(1), MaxLen(MAX_BATCH_ITEMS)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerateRequest:
+@dataclass(frozen=True, kw_only=True)
+class GenerateRequest(WithHistory):
     """What to write tweets about, and how many; the rest as in a query."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -83,8 +84,8 @@ class GenerateRequest:
     tone: Tone = "neutral"
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
     posted_at: Moment | None = None
-    history: History = ()
     latency_budget_ms: Annotated[int, Ge(50), Le(60_000)] | None = None
+    length_limit: LengthLimit | None = None
 
     def as_query(self) -> Query:
         """The same as a query."""
@@ -208,12 +209,7 @@ class JsonBody(Generic[Body]):
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.")
-        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise Problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "Send the body as it is: with a content-encoding, such as gzip, it is not read.",
-                headers={"Accept-Encoding": "identity"},
-            )
+        refuse_compressed(request)
         return self._validated(await request.body())
 
     def _validated(self, raw: bytes) -> tuple[Body, list[ItemError]]:
@@ -303,8 +299,26 @@ OPTIMIZE_BODY = JsonBody(DraftToOptimize, EXAMPLE_DRAFT)
 MODEL_BODIES = (QUERY_BODY, ANALYZE_BODY, PREDICT_BODY, COMPARE_BODY, GENERATE_BODY, OPTIMIZE_BODY)
 
 
+# What a refusal means, wherever one is: as problem details of RFC 9457. What only some calls answer is `_refusals`.
+REFUSALS = {
+    401: "No valid key.",
+    403: "A form of a page elsewhere, or a key that may not do this.",
+    404: "No such thing of this account.",
+    408: "Nothing of the body came for a while, or it came too slowly.",
+    409: "Its state, version or name stands against it.",
+    413: "The body is too large.",
+    415: "Another media type, or a body that is compressed.",
+    422: "A field is at fault; `errors` names each.",
+    429: "Too many calls with this key or of its account; Retry-After says when to come back.",
+    500: "A fault of ours; the log has it under the `request_id`.",
+    503: "Too many requests at once, or something that the call needs is away; Retry-After says when to come back.",
+}
+ONLY_OF = {404: "parameters", 408: "requestBody", 409: "parameters", 413: "requestBody", 415: "requestBody"}
+KEYS = {"bearer": {"type": "http", "scheme": "bearer"}, "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+
+
 def describe(api: FastAPI, bodies: Iterable[JsonBody[Any]]) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's, with the request bodies, which are read without it."""
+    """The OpenAPI document: FastAPI's, with the bodies, which are read without it, and every refusal by its status."""
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     schemas = document["components"]["schemas"]
     for body in bodies:
@@ -312,4 +326,26 @@ def describe(api: FastAPI, bodies: Iterable[JsonBody[Any]]) -> dict[str, Any]:
         for name, definition in schema.pop("$defs", {}).items():
             schemas.setdefault(name, definition)
         schemas[body.name] = schema
+    problem = {"application/problem+json": {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
+    document["components"] |= {
+        "responses": {str(status): {"description": said, "content": problem} for status, said in REFUSALS.items()},
+        "securitySchemes": KEYS,
+    }
+    document["security"] = [{name: []} for name in KEYS]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            told = {status: said for status, said in operation["responses"].items() if status[0] in "23"}
+            operation["responses"] = told | _refusals(path, operation)
     return document
+
+
+def _refusals(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """The refusals of a call: what names nothing is not unknown, and what takes no body cannot send a wrong one."""
+    has = {"requestBody": "requestBody" in operation, "parameters": "{" in path}
+    # What is made anew may stand in the way of something, as what is changed may.
+    has["parameters"] |= path in {"/keys", "/templates", "/audience/refresh"}
+    return {
+        str(status): {"$ref": f"#/components/responses/{status}"}
+        for status in REFUSALS
+        if has.get(ONLY_OF.get(status, ""), True)
+    }

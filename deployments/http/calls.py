@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
@@ -11,18 +12,32 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.answers import Answers
+from deployments.audience import Reader
 from deployments.http.problems import Problem, invalid, unavailable
+from deployments.imports import Imports
+from deployments.keys import StoredKeys
+from deployments.live import Live
+from deployments.upkeep import Upkeep
 from pipelines.records import Model
-from store.errors import StoreUnavailable
+from store.errors import RowRefused, StoreUnavailable
 
 Kind = TypeVar("Kind")
+logger = logging.getLogger(__name__)
 
 
 class Front(Protocol):
-    """What the routes need of the replica: answers, and which models have not answered a warm-up yet."""
+    """What the routes need of the replica: answers, what runs beside them, and models that answered no warm-up yet."""
 
     answers: Answers
+    imports: Imports
+    upkeep: Upkeep
+    live: Live
+    keys: StoredKeys
     not_ready: list[Model]
+    read_audience: Reader
+
+    async def close(self) -> None:
+        """End what runs beside the requests, then the connections."""
 
 
 def front_of(request: Request) -> Front:
@@ -35,6 +50,16 @@ def account_of(request: Request) -> str:
     """The account whose key the request came with."""
     account: str = request.scope["account"]
     return account
+
+
+async def charge_generation(request: Request) -> None:
+    """Count a call for which the language model works, where calls are counted.
+
+    Raises:
+        Problem: 429.
+    """
+    if charge := request.scope.get("charge"):
+        await charge("generation")
 
 
 def read_parameters(adapter: TypeAdapter[Kind], request: Request) -> Kind:
@@ -61,16 +86,22 @@ def describe_parameters(adapter: TypeAdapter[Any]) -> dict[str, Any]:
     }
 
 
-async def stored(call: Awaitable[Kind]) -> Kind:
-    """Return what the store says.
+async def stored(call: Awaitable[Kind], refusal: Callable[[RowRefused], Problem | None] = lambda _: None) -> Kind:
+    """Return what the store says; `refusal` is what a value means that it does not take, None where it is not known.
 
     Raises:
-        Problem: 503 where it does not answer.
+        Problem: 503 where it does not answer; the refusal, else 422.
     """
     try:
         return await call
     except StoreUnavailable as error:
         raise unavailable("The database does not answer.") from error
+    except RowRefused as error:
+        if (known := refusal(error)) is not None:
+            raise known from error
+        # What a route checks never comes here.
+        logger.warning("the database refused a value", extra={"action": "value_refused", "error": type(error).__name__})
+        raise refused("request", "holds a value that the database does not take") from error
 
 
 def refused(field: str, message: str) -> Problem:

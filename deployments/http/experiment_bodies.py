@@ -10,6 +10,7 @@ from uuid import UUID
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, TypeAdapter
 
+from deployments.http.best_times import TimeZone
 from deployments.http.bodies import JsonBody
 from pipelines.experiments.records import (
     MAX_EVENTS,
@@ -24,7 +25,8 @@ from pipelines.experiments.records import (
     Variant,
 )
 from pipelines.experiments.results import Results
-from pipelines.records import STRICT, Moment
+from pipelines.experiments.series import Series
+from pipelines.records import STRICT, Language, Moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,37 @@ class ExperimentResults(Results):
     days: tuple[DayResult, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSeries(Series):
+    """How an experiment went, and which one it is."""
+
+    id: UUID
+    name: str
+    state: State
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSize:
+    """How many units a plan needs in all variants together, and how many days that takes; None where no rate is told.
+
+    A switchback has no units: of it `units_needed` is None and `expected_days` those of its schedule.
+    """
+
+    units_needed: int | None
+    expected_days: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureParameters:
+    """The language of the words in a picture, without one as Accept-Language has it, and the IANA time zone."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
+    language: Language | None = None
+    tz: TimeZone | None = None
+
+
 EXAMPLE_EXPERIMENT = {
     "name": "question or statement",
     "variants": [
@@ -192,4 +225,5 @@ POST_BODY = JsonBody(PostBatch, EXAMPLE_POSTS, items="posts")
 EXPERIMENT_BODIES = (NEW_BODY, CHANGE_BODY, EVENT_BODY, POST_BODY)
 ASSIGN_PARAMETERS = TypeAdapter(AssignParameters)
 PAGE_PARAMETERS = TypeAdapter(PageParameters)
+PICTURE_PARAMETERS = TypeAdapter(PictureParameters)
 PLAN = TypeAdapter(Plan)

@@ -22,6 +22,7 @@ from deployments.experiments import (
     read_plan,
     results_of,
     shares_of,
+    size_of,
     slots_of,
     variants_of,
 )
@@ -37,12 +38,12 @@ from deployments.http.experiment_bodies import (
     Experiment,
     ExperimentPage,
     ExperimentResults,
+    PlannedSize,
 )
 from deployments.http.problems import Problem
 from pipelines.experiments.assignment import assign, bucket
-from pipelines.experiments.records import check
+from pipelines.experiments.records import NewExperiment, check
 from pipelines.experiments.switchback import slot_at
-from store.errors import RowRefused
 from store.experiments import Counts, ExperimentTable, StoredExperiment
 
 ExperimentId = Annotated[str, Path(description="The id of an experiment.", json_schema_extra={"format": "uuid"})]
@@ -52,27 +53,25 @@ router = APIRouter(responses=PROBLEMS)
 @router.post("/ab-test/create", response_model=Experiment, status_code=201, openapi_extra=NEW_BODY.openapi)
 async def create_experiment(request: Request) -> Response:
     """Create an experiment and start it, unless `start` is false."""
-    new = await NEW_BODY.read(request)
-    try:
-        check(new)
-        check_size(new)
-    except ValueError as error:
-        field, _, message = str(error).partition(": ")
-        raise refused(field, message) from error
-    try:
-        created = await stored(
-            table_of(request).create(
-                account_of(request),
-                uuid_utils.compat.uuid7(),
-                new.name,
-                PLAN.dump_json(plan_of(new)),
-                variants_of(new),
-                start=new.start,
-            )
-        )
-    except RowRefused as error:
-        raise refused("variants", "a template_id is none of this account's templates") from error
+    new = await _read_new(request)
+    created = await stored(
+        table_of(request).create(
+            account_of(request),
+            uuid_utils.compat.uuid7(),
+            new.name,
+            PLAN.dump_json(plan_of(new)),
+            variants_of(new),
+            start=new.start,
+        ),
+        lambda _: refused("variants", "a template_id is none of this account's templates"),
+    )
     return as_json(describe(created), HTTPStatus.CREATED, {"Location": f"/ab-test/{created.id}"})
+
+
+@router.post("/ab-test/size", response_model=PlannedSize, openapi_extra=NEW_BODY.openapi)
+async def plan_size(request: Request) -> Response:
+    """Say how many units a plan needs and how long that takes, or what is wrong with it; nothing is stored."""
+    return as_json(size_of(await _read_new(request), datetime.now(UTC)))
 
 
 @router.post("/ab-test/{experiment_id}/start", response_model=Experiment, openapi_extra=CHANGE_BODY.openapi)
@@ -173,6 +172,18 @@ async def experiment_results(request: Request, experiment_id: ExperimentId) -> R
             **vars(results),
         )
     )
+
+
+async def _read_new(request: Request) -> NewExperiment:
+    """Return the new experiment of the body; what does not go together is refused."""
+    new = await NEW_BODY.read(request)
+    try:
+        check(new)
+        check_size(new)
+    except ValueError as error:
+        field, _, message = str(error).partition(": ")
+        raise refused(field, message) from error
+    return new
 
 
 def table_of(request: Request) -> ExperimentTable:

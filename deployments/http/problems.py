@@ -12,8 +12,13 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from pipelines.records import HISTORY_TAGS
 
 OF_PYTHON = re.compile(r"^(?:Tuple|List|String|Data) should have at (least|most) (\d+ \w+)(?: after validation)?.*$")
+# What Serve and HAProxy count for it as well; HTTP has no name for it.
+CLIENT_LEFT = 499
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +45,20 @@ def unavailable(detail: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
 
 
+def refuse_compressed(request: Request) -> None:
+    """Refuse a body with a content-encoding: a small one may hold a very large one.
+
+    Raises:
+        Problem: 415.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "Send the body as it is: with a content-encoding, such as gzip, it is not read.",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
 def invalid(error: ValidationError) -> Problem:
     """422 that names each field at fault."""
     errors = field_errors(error)
@@ -54,7 +73,9 @@ def field_errors(error: ValidationError) -> list[dict[str, str]]:
 
 def found(error: ValidationError) -> list[Any]:
     """Pydantic's own entries, less a list that is too short only because its items were refused."""
-    entries = error.errors(include_url=False, include_context=False, include_input=False)
+    entries: list[Any] = error.errors(include_url=False, include_context=False, include_input=False)
+    for entry in entries:
+        entry["loc"] = tuple(part for part in entry["loc"] if part not in HISTORY_TAGS)
     parents = {entry["loc"][:1] for entry in entries if len(entry["loc"]) > 1}
     return [entry for entry in entries if entry["type"] != "too_short" or entry["loc"] not in parents]
 
@@ -82,6 +103,12 @@ def field_path(location: Sequence[int | str]) -> str:
 
 def render(problem: Problem, request_id: str | None) -> Response:
     """The problem as an application/problem+json response."""
+    content = details(problem, request_id)
+    return Response(orjson.dumps(content), problem.status, problem.headers, "application/problem+json")
+
+
+def details(problem: Problem, request_id: str | None) -> dict[str, Any]:
+    """The problem as RFC 9457 writes it."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -92,7 +119,13 @@ def render(problem: Problem, request_id: str | None) -> Response:
         content["errors"] = list(problem.errors)
     if request_id:
         content["request_id"] = request_id
-    return Response(orjson.dumps(content), problem.status, problem.headers, "application/problem+json")
+    return content
+
+
+def unexpected(error: Exception) -> Problem:
+    """500 for what should not happen; only the log says what it was."""
+    logger.error("unexpected error", exc_info=error, extra={"action": "unexpected_error"})
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed here; the log has it under this request id.")
 
 
 def install(api: FastAPI) -> None:
@@ -112,13 +145,14 @@ def install(api: FastAPI) -> None:
             Problem(error.status_code, str(error.detail), headers=dict(error.headers or {})), request_id(request)
         )
 
+    def on_leaving(_request: Request, _error: Exception) -> Response:
+        # Nobody reads it; the metrics count it, and not among the errors of ours.
+        return Response(status_code=CLIENT_LEFT)
+
     def on_anything(request: Request, error: Exception) -> Response:
-        logger.error("unexpected error", exc_info=error, extra={"action": "unexpected_error"})
-        return render(
-            Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed here; the log has it under this request id."),
-            request_id(request),
-        )
+        return render(unexpected(error), request_id(request))
 
     api.add_exception_handler(Problem, on_problem)
     api.add_exception_handler(HTTPException, on_http)
+    api.add_exception_handler(ClientDisconnect, on_leaving)
     api.add_exception_handler(Exception, on_anything)

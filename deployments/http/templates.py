@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated, ClassVar, TypeVar
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen, MinLen
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from deployments.http.bodies import PROBLEMS, JsonBody
 from deployments.http.calls import account_of, as_json, describe_parameters, front_of, read_parameters, refused, stored
 from deployments.http.problems import Problem
 from deployments.library import Library
 from pipelines.generator.templates import parse_templates
-from pipelines.records import STRICT, Intent, Language, Moment, Objective, ShortText, Template, Text, Tone
+from pipelines.records import STRICT, Intent, Language, Moment, Objective, ShortText, Template, Text, Tone, clean_up_to
 from store.errors import RowRefused
 from store.templates import UNIQUE_NAME, Bucket, Filter, Origin, Performance, StoredTemplate, TemplateTable
 
@@ -25,7 +25,8 @@ MAX_PAGE = 200
 ID = re.compile(r"[1-9][0-9]{0,17}")
 # Braces around one thing that is no name: meant as a slot with an attribute or a format, which no slot has.
 NO_SLOT = re.compile(r"\{(?!\?)(?:[^{}|]*[^\w{}|][^{}|]*)?\}")
-Kind = TypeVar("Kind")
+Kind = Annotated[str, MinLen(1), MaxLen(100), AfterValidator(clean_up_to(100))]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class NewTemplate:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: ShortText
-    type: ShortText
+    type: Kind
     language: Language
     objective: Objective
     tone: Tone
@@ -209,15 +210,16 @@ def _checked(body: NewTemplate) -> Template:
     return template
 
 
-async def _stored(call: Awaitable[Kind]) -> Kind:
+async def _stored(call: Awaitable[Row]) -> Row:
     """Return what the store says, or its refusal as a problem."""
-    try:
-        return await stored(call)
-    except RowRefused as error:
-        if error.constraint != UNIQUE_NAME:
-            raise
-        taken = [{"field": "name", "message": "another template of this language has it, archived ones included"}]
-        raise Problem(HTTPStatus.CONFLICT, "The name is taken.", errors=taken) from error
+    return await stored(call, _refusal)
+
+
+def _refusal(error: RowRefused) -> Problem | None:
+    if error.constraint != UNIQUE_NAME:
+        return None
+    taken = [{"field": "name", "message": "another template of this language has it, archived ones included"}]
+    return Problem(HTTPStatus.CONFLICT, "The name is taken.", errors=taken)
 
 
 def _unknown() -> Problem:

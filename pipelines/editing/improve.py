@@ -113,7 +113,7 @@ class _Search:
 
         What it states may be spelled as in the draft or as in the polished draft: `dont` denies only in the latter.
         """
-        fits = is_valid(text) and weighted_length(text) <= limit
+        fits = is_valid(text, limit)
         same = keeps_facts(self.draft, text) or keeps_facts(self.polished, text)
         return fits and same and self.permitted(text)
 
@@ -138,7 +138,7 @@ class _Search:
                         tried.append((state, name, text))
             for text in self.rewrites if "rewrite" not in used else ():
                 # Whoever wrote it has verified it against the draft.
-                if text not in seen and is_valid(text) and weighted_length(text) <= limit and self.permitted(text):
+                if text not in seen and is_valid(text, limit) and self.permitted(text):
                     seen.add(text)
                     tried.append((state, "rewrite", text))
         scores = await self.scores([text for *_, text in tried]) if tried else []
@@ -186,6 +186,7 @@ async def improve(
     *,
     language: Language | None,
     target_length: int | None = None,
+    length_limit: int = MAX_WEIGHTED_LENGTH,
     objectives: Sequence[Objective] = (),
     asks: bool = False,
     sober: bool = False,
@@ -201,13 +202,15 @@ async def improve(
     better; what is judged clearly worse is left. A draft that is longer than `target_length` is shortened first and
     keeps that only if the edits after it win back what it cost; otherwise it stays as it is and the target is not
     reached. A draft that X would not take is shortened whatever it costs, to the target where its facts allow, else to
-    280: its first step then has a negative delta where it costs points. Where its facts alone are too long it stays.
+    the limit: its first step then has a negative delta where it costs points. Where its facts alone are too long it
+    stays.
 
     Args:
         draft: any text that X could show, see pipelines.text.tweets.clean_text.
         models: who scores and who judges what a stranger would post.
         language: the language of the draft; None where nobody here speaks it, then no word is added or changed.
-        target_length: weighted characters that the result should have at most; above 280 it means 280.
+        target_length: weighted characters that the result should have at most; above `length_limit` it means that.
+        length_limit: weighted characters that X takes from this account.
         objectives: what the tweet is meant to achieve.
         asks: whether a question to the readers suits the draft.
         sober: whether it is bad or sober news, under which nothing is added.
@@ -220,7 +223,7 @@ async def improve(
         ModelUnavailable: the score or the judge does not answer.
     """
     draft = unicodedata.normalize("NFC", draft)
-    limit = min(target_length or MAX_WEIGHTED_LENGTH, MAX_WEIGHTED_LENGTH)
+    limit = min(target_length or length_limit, length_limit)
     setting = Setting(language, tuple(objectives), asks, sober)
     polished = polish(draft, language) if language else draft
     search = _Search(draft, polished, models, setting, posted_at, history, permitted, tuple(rewrites))
@@ -228,10 +231,10 @@ async def improve(
         score, first = await search.begin(limit)
         best = await search.climb(first, limit)
         return _improved(score, best, None if target_length is None else True)
-    postable = weighted_length(draft) <= MAX_WEIGHTED_LENGTH
+    postable = weighted_length(draft) <= length_limit
     shortened: Step | None = None
     targets = [(limit, int(limit * share)) for share in SHARES] if postable else [(limit, limit)]
-    for most, target in [*targets, *(() if postable else [(MAX_WEIGHTED_LENGTH, MAX_WEIGHTED_LENGTH)])]:
+    for most, target in [*targets, *(() if postable else [(length_limit, length_limit)])]:
         shorter = shorten(draft, target, language)
         if not search.holds(shorter, most):
             continue

@@ -3,7 +3,7 @@
 What is exact stays as it was written (pipelines.editing.masks). The lists are in polish_en.json and polish_es.json:
 
 - `misspelled`, `glued`, `apostrophes`, `short`, `acronyms`: a word in lower case and what it should be;
-- `phrases`: a pattern and its replacement, for what only the words around it tell;
+- `phrases`: a pattern and its replacement, for what only the words around it tell; see NAMED_PATTERNS;
 - `capitals`, `named`: names that are nothing else; `names` and `kept_capitals`: what shouting hides;
 - `openings`: throat-clearing that may go from the front.
 """
@@ -105,6 +105,18 @@ TOWN: dict[str, regex.Pattern[str]] = {
     )
 }
 IS_LINK = regex.compile(LINK)
+# What stands in the patterns of phrases for where a clause begins, one that no list of nouns goes through, and for
+# where what was said of `it` is over: `its back` and `its cold, wet streets` are its own.
+LEADS = (
+    r"because|but|so|if|when|that|think|thinks|thought|know|knows|hope|said|says|say|guess|sure|though|although|since|"
+    r"unless|whether|while|maybe|perhaps|honestly|basically|apparently|turns out|now|then|why|how|means|told (?:me|us)"
+)
+NAMED_PATTERNS = {
+    "<start>": rf"(?<=^|[.!?] |\n|\b(?:{LEADS}) )",
+    "<clause>": rf"(?<=^|[.!?,;:\u2013\u2014] |\n|\b(?:{LEADS}) )",
+    "<over>": r"(?:[.!?;:)]|$|\n| [\ue000-\ue2ff]|"
+    r",(?= (?:but|so|we|i|i'm|we're|you|they|he|she|it|its|it's|thanks|thank|please|come|just)\b))",
+}
 CURLY = "\u2019"
 FRONT_LINE = regex.compile(rf"^({LINK}(?: {LINK})*)\n+(?=\S)")
 BETWEEN = regex.compile(rf"(?<=[\p{{L}}\p{{N}}][.!?]) ({LINK})(?= \p{{Lu}})")
@@ -215,6 +227,11 @@ def quiet(word: str, language: Language) -> str:
     return lower
 
 
+def is_name(word: str, language: Language) -> bool:
+    """Whether a word is a listed name, one of a town or an acronym, whatever its case."""
+    return quiet(word.upper(), language) != word.lower() or word.lower().translate(BARE) in _towns(language)[0]
+
+
 @lru_cache(maxsize=2)
 def _kept(language: Language) -> frozenset[str]:
     return frozenset(spelling.load(language)["kept_capitals"])
@@ -312,8 +329,15 @@ def _towns(language: Language) -> tuple[dict[str, str], int]:
 def _phrases(language: Language) -> tuple[tuple[regex.Pattern[str], str], ...]:
     lists = spelling.load(language)
     named = [(rf"\b{regex.escape(name)}\b", name) for name in lists["named"]]
-    ignoring = [(regex.compile(pattern, regex.IGNORECASE), plain) for pattern, plain in lists["phrases"]]
+    phrases = [(_spelled_out(pattern), plain) for pattern, plain in lists["phrases"]]
+    ignoring = [(regex.compile(pattern, regex.IGNORECASE), plain) for pattern, plain in phrases]
     return (*ignoring, *((regex.compile(pattern, regex.IGNORECASE), plain) for pattern, plain in named))
+
+
+def _spelled_out(pattern: str) -> str:
+    for name, written in NAMED_PATTERNS.items():
+        pattern = pattern.replace(name, written)
+    return pattern
 
 
 def _cased(match: regex.Match[str], *, plain: str) -> str:

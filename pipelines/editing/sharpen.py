@@ -58,9 +58,10 @@ def drop_fillers(text: str, language: Language = "en") -> list[str]:
 def load_words() -> dict[str, Any]:
     """Read edits.json, by language.
 
-    `phrases` are weak and strong, `verbs` a light verb, its rest and the strong verb, `forms` those of irregular light
-    verbs in the order of `_english` or `_spanish`, `keeps_*` patterns of what must not stand before; `sensitive` are
-    beginnings of words, whole words with a `$`.
+    `phrases` are weak and strong, `phrases_before_noun` only before what `noun` finds, `verbs` a light verb, its rest
+    and the strong verb, `forms` those of irregular light verbs in the order of `_english` or `_spanish`, `keeps_*`
+    patterns of what must not stand before, `keeps_do` of what must; `sensitive` are beginnings of words, whole words
+    with a `$`.
     """
     content: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
     return content
@@ -102,24 +103,30 @@ def _overlaps(span: tuple[int, int], protected: list[tuple[int, int]]) -> bool:
 def _rules(language: Language) -> list[Rule]:
     words = load_words()[language]
     rules = [_rule({weak: strong}, "", words["keeps_phrase"]) for weak, strong in words["phrases"]]
+    noun = words.get("noun", "")
+    rules += [
+        _rule({weak: strong}, "", words["keeps_phrase"], noun) for weak, strong in words.get("phrases_before_noun", ())
+    ]
     for light, rest, strong in words["verbs"]:
         weak_forms = words["forms"].get(light) or _forms(light, language)
         strong_forms = _forms(strong, language)
         if language == "es":  # the familiar imperative of a regular verb is its third person
             strong_forms = [*strong_forms, strong_forms[5]]
         forms = dict(reversed(list(zip(weak_forms, strong_forms, strict=False))))
-        rules.append(_rule(forms, rest, words["keeps_verb"]))
+        # `Changes to the menu` are made to it; `changes to help you` are made for another end.
+        following = noun if rest.endswith(" to") else ""
+        rules.append(_rule(forms, rest, words.get(f"keeps_{light}", words["keeps_verb"]), following))
     return rules
 
 
-def _rule(forms: dict[str, str], rest: str, kept: str) -> Rule:
+def _rule(forms: dict[str, str], rest: str, kept: str, following: str = "") -> Rule:
     """Make a rule; a rest that ends in `+de` or `+a` takes the preposition along, with the article grown into it."""
     weak = "|".join(regex.escape(form) for form in sorted(forms, key=len, reverse=True)).replace("'", "['\u2019]")
     rest, _, joint = rest.partition(" +")
     tail = rf"\ {regex.escape(rest)}" if rest else ""
     joined = {"de": r"\ (?P<joint>de|del)", "a": r"\ (?P<joint>a|al)"}.get(joint, rf"\ {joint}" if joint else "")
     before = r"\ ?" if next(iter(forms)).startswith("'") else r"\b"
-    pattern = rf"{kept}{before}(?P<weak>{weak}){tail}{joined}\b"
+    pattern = rf"{kept}{before}(?P<weak>{weak}){tail}{joined}\b{following}"
     return Rule(regex.compile(pattern, regex.IGNORECASE), forms)
 
 

@@ -20,6 +20,7 @@ import regex
 
 from pipelines.editing.accents import ATTACHED, BITS, ENDS, OPENERS, Token, places
 from pipelines.errors import WeightsRefused
+from pipelines.text.words import FUNCTION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +82,37 @@ CUES = frozenset(
     "did does do don't didn't doesn't let make makes made can could will would should might must may help "  # noqa: SIM905
     "see to if whatever".split()
 )
+ADJECTIVE = (
+    "free|cold|hot|warm|open|simple|easy|hard|quick|slow|late|early|cheap|beautiful|lovely|amazing|great|good|bad|nice|"
+    "perfect|fun|live|tiny|huge|cosy|cozy|small|big|short|long|low|high|busy|full|famous|new|old|popular|fresh|local|"
+    "special|clear|safe|clean|dry|wet|quiet|loud|bright|dark|funny|weird|strange|silly|cool|honest|best"
+)
+# What goes on after `it's free`, unlike the thing that is free.
+GOING_ON = (
+    "here|there|now|today|tonight|tomorrow|again|late|early|online|really|though|tho|tbh|lol|mate|guys|folks|everyone|"
+    "everybody|anyone|people|please|thanks|honestly|anyway|maybe|enough|inside|outside|upstairs|downstairs|daily|"
+    "weekdays|weekends|noon|midnight|entry|admission|parking|news|luck|weather|value|advice|mic|seeing|having|being|"
+    "getting|knowing|hearing|watching|working|monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+)
+THING = rf"(?!(?:{'|'.join(sorted(FUNCTION_WORDS['en']))}|{GOING_ON})\b)\p{{L}}{{3,}}+(?!['\u2019])"
+# Where the words around are right as they are, whatever the model holds of them.
+RIGHT = {
+    "it's": regex.compile(
+        rf"its (?:\p{{Nd}}|(?:(?:already|almost|still|now) )?(?:{ADJECTIVE}) (?:and (?:{THING}) )?{THING}|"
+        rf"(?:{ADJECTIVE}), {THING} {THING}|(?:easy|hard|ready|made) to \p{{L}}+ {THING}|only {THING} (?:is|was|has)\b|"
+        r"time (?:in|as)\b|(?:in|on) (?:house|store|site|person|depth)\b|so called\b|not so secret\b|\p{L}+\p{Nd})",
+        regex.IGNORECASE,
+    ),
+    "you're": regex.compile(
+        r"your (?:so called|going rates?|coming (?:weeks?|weekends?|months?|years?|days|trips?|seasons?|birthdays?))\b",
+        regex.IGNORECASE,
+    ),
+    "they're": regex.compile(
+        r"their \p{L}+ing(?: \p{L}+){0,3} (?:was|is|has|will|would|made|makes)\b", regex.IGNORECASE
+    ),
+    "their": regex.compile(r"there (?:own|then)\b", regex.IGNORECASE),
+    "than": regex.compile(r"then than\b", regex.IGNORECASE),
+}
 
 
 @dataclass(frozen=True)
@@ -235,7 +267,7 @@ def mended(masked: str) -> str:
         if capital and not begins and not token.bare.endswith("days"):
             continue
         new = better(bares, place)
-        if new is None:
+        if new is None or (new in RIGHT and RIGHT[new].match(masked, token.start)):
             continue
         bares[place] = new.lower()
         new = f"{new[0].upper()}{new[1:]}" if capital or new.startswith("i'") else new

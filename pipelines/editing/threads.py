@@ -6,11 +6,14 @@ Parts end at paragraphs where they can, else at sentences, clauses, words, and a
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 from pipelines.records import Language
 from pipelines.text.borders import clause_borders, word_borders
@@ -44,6 +47,21 @@ class _Cuttable:
     def length(self, first: int, last: int) -> int:
         """Weighted length of the pieces from one border to another, without the white space at the end."""
         return self.weights[last] - self.weights[first] - (self.starts[last] - self.stops[last])
+
+    def within(self, room: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return of each border those before it from which a part of `room` leads there, and the parts' lengths.
+
+        Both (borders, w), the nearest border last; what is longer, or begins before the text, is infinitely long.
+        """
+        weights = np.array(self.weights)
+        reached = weights - (np.array(self.starts) - np.array(self.stops))
+        places = np.arange(len(weights))
+        farthest = np.searchsorted(weights, reached - room)
+        widest = max(1, int((places - farthest).max()))
+        before = places[:, None] - widest + np.arange(widest)
+        lengths = (reached[:, None] - weights[before]).astype(np.float64)
+        lengths[(before < farthest[:, None]) | (before < 0)] = np.inf
+        return np.maximum(before, 0), lengths
 
 
 def is_thread(text: str) -> bool:
@@ -81,7 +99,7 @@ def split_thread(text: str, language: Language, limit: int = MAX_WEIGHTED_LENGTH
     white space the parts are the text. Abbreviations of both languages are known, whichever it is in.
 
     Raises:
-        ValueError: 99 parts are not enough, or something that cannot be cut does not fit into one.
+        ValueError: 99 parts are not enough, or a link or handle, which are not cut, does not fit into one.
     """
     del language
     text = unicodedata.normalize("NFC", text).strip()
@@ -149,31 +167,37 @@ def _cut(text: str, room: int) -> list[str]:
 
 
 def _best(cuttable: _Cuttable, count: int, room: int) -> tuple[float, list[str]] | None:
-    """Return what the cheapest cut into `count` parts costs, and the parts; None where there is none."""
+    """Return what the cheapest cut into `count` parts costs, and the parts; None where there is none.
+
+    Part by part over all borders at once: of each border the cheapest way there, and the border before it.
+    """
     last = len(cuttable.starts) - 1
     mean = cuttable.length(0, last) / count
-    cheapest: dict[int, tuple[float, list[int]]] = {0: (0.0, [0])}
+    before, lengths = cuttable.within(room)
+    penalties = (lengths - mean) ** 2 / mean
+    dearer = np.array(cuttable.costs)
+    cheapest = np.full(last + 1, np.inf)
+    cheapest[0] = 0.0
+    ways: list[NDArray[np.intp]] = []
     for part in range(1, count + 1):
-        following: dict[int, tuple[float, list[int]]] = {}
-        for place, (cost, path) in cheapest.items():
-            for end in range(place + 1, last + 1):
-                length = cuttable.length(place, end)
-                if length > room:
-                    break
-                if (end == last) != (part == count):
-                    continue
-                total = cost + cuttable.costs[end] + (length - mean) ** 2 / mean
-                if end not in following or total < following[end][0]:
-                    following[end] = (total, [*path, end])
-        cheapest = following
-    if last not in cheapest:
+        totals = cheapest[before] + dearer[:, None] + penalties
+        chosen = totals.argmin(axis=1)
+        cheapest = totals[np.arange(last + 1), chosen]
+        # The end is reached by the last part, and by no other.
+        if part < count:
+            cheapest[last] = np.inf
+        ways.append(before[np.arange(last + 1), chosen])
+    if not np.isfinite(cheapest[last]):
         return None
-    cost, path = cheapest[last]
-    return cost, [cuttable.text[cuttable.starts[start] : cuttable.stops[end]] for start, end in pairwise(path)]
+    path = [last]
+    for way in reversed(ways):
+        path.append(int(way[path[-1]]))
+    parts = [cuttable.text[cuttable.starts[start] : cuttable.stops[end]] for end, start in pairwise(path)]
+    return float(cheapest[last]), parts[::-1]
 
 
 def _cuttable(text: str, room: int) -> _Cuttable:
-    borders = _borders(text)
+    borders = dict(_borders(text))
     for first, end in pairwise(sorted({0, len(text), *(start for _, start in borders)})):
         cut = first
         while weighted_length(text[cut:end].rstrip()) > room:
@@ -187,18 +211,23 @@ def _cuttable(text: str, room: int) -> _Cuttable:
 
 
 def _whole_letters(piece: str, room: int) -> int:
-    """Return how many code points from the start of a piece without white space fit, letters and links whole."""
+    """Return how many code points from the start of a piece without white space fit, letters and links whole.
+
+    A hashtag that is longer than the room, and a letter under hundreds of marks, are cut where they must be.
+    """
     fitting = fitting_length(piece, room)
     inside = next((entity for entity in entities(piece) if entity.start < fitting < entity.end), None)
-    fitting = inside.start if inside else fitting
+    if inside and (inside.start > 0 or inside.label != "HASHTAG"):
+        fitting = inside.start
     ends = [match.end() for match in CLUSTER.finditer(piece) if match.end() <= fitting]
-    if not ends:
+    if not fitting:
         raise ValueError("something that cannot be cut is longer than a part may be")
-    return ends[-1]
+    return ends[-1] if ends else fitting
 
 
-def _borders(text: str) -> dict[tuple[int, int], float]:
-    """Return where a text may be cut, as (stop, start), with what each border costs."""
+@lru_cache(maxsize=64)
+def _borders(text: str) -> Mapping[tuple[int, int], float]:
+    """Return where a text may be cut, as (stop, start), with what each border costs; asked again for two digits."""
     found: dict[tuple[int, int], float] = {}
     position = 0
     for sentence, gap in sentences(text):

@@ -94,10 +94,10 @@ def analyze(plan: Plan, split: Split) -> Results:
     arms, control = split.arms, split.arms[split.control]
     others = [split.names[place] for place in split.others]
     pairs = [(control, arms[place]) for place in split.others]
-    guard = _overdispersion(plan, split)
+    guard = overdispersion(plan, split)
     guarded = [(effective(a, guard.used), effective(b, guard.used)) for a, b in pairs]
-    tuned = _tuned_to(plan, split)
-    tests = _tests(plan, pairs, guarded, tuned)
+    tuned = tuned_to(plan, split)
+    tests = tests_of(plan, pairs, guarded, tuned)
     lifts = [
         _lift(plan, pair, shares, tune, len(pairs)) for pair, shares, tune in zip(pairs, guarded, tuned, strict=True)
     ]
@@ -140,15 +140,16 @@ def _pair_units(plan: Plan, rate: float, weights: Sequence[float], control: int)
     return needed
 
 
-def _tuned_to(plan: Plan, split: Split) -> list[float]:
-    """Where each variant's sequence is narrowest, in independent units; only what was known before may choose it."""
+def tuned_to(plan: Plan, split: Split) -> list[float]:
+    """Return the independent units at which each variant's sequence is narrowest, by what was known before alone."""
     if plan.baseline_rate is None or plan.allocation == "bandit":
         return [TUNED_TO] * len(split.others)
     units = _pair_units(replace(plan, method=None), plan.baseline_rate, split.weights, split.control)
     return [units[place] / plan.design_effect for place in split.others]
 
 
-def _overdispersion(plan: Plan, split: Split) -> Overdispersion:
+def overdispersion(plan: Plan, split: Split) -> Overdispersion:
+    """Return how much wider than binomial the differences are taken to be: by the plan, or by the days where more."""
     measured = dispersion_of_days(split.cells, plan.alpha)
     used = max(plan.design_effect, measured or 1.0)
     units = sum(arm.n for arm in split.arms)
@@ -161,7 +162,8 @@ def _overdispersion(plan: Plan, split: Split) -> Overdispersion:
     )
 
 
-def _tests(plan: Plan, pairs: Sequence[Pair], guarded: Sequence[Pair], tuned: Sequence[float]) -> list[Tests]:
+def tests_of(plan: Plan, pairs: Sequence[Pair], guarded: Sequence[Pair], tuned: Sequence[float]) -> list[Tests]:
+    """Return the p-values of each pair of control and a variant, as they are and as `guarded` ones."""
     adjust = holm if plan.correction == "holm" else benjamini_hochberg
     plain = [score_test(*pair) for pair in pairs]
     exact = [fisher_test(*pair) if needs_exact(pair) else None for pair in pairs]
@@ -184,23 +186,33 @@ def _tests(plan: Plan, pairs: Sequence[Pair], guarded: Sequence[Pair], tuned: Se
     ]
 
 
-def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) -> Lift:
+def relative_lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) -> Lift:
+    """Return the relative lift of a pair with its intervals for one look and for any, and nothing else of a Lift."""
     control, variant = pair
     if not control.n or not variant.n:
         return Lift()
     at_any_look = adaptive_lift if plan.allocation == "bandit" else always_valid_lift
+    return Lift(
+        relative=(variant.mean - control.mean) / control.mean if control.mean else None,
+        relative_interval=log_relative(control, variant, plan.alpha),
+        always_valid_interval=at_any_look(*guarded, plan.alpha / n_others, tuned),
+    )
+
+
+def _lift(plan: Plan, pair: Pair, guarded: Pair, tuned: float, n_others: int) -> Lift:
+    control, variant = pair
+    if not control.n or not variant.n:
+        return Lift()
     # Of a handful of engaged units the prior would say more than they do.
     shrunk = (
         None
         if needs_exact(pair)
         else shrunk_relative_lift(control, variant, design_effect=control.n / guarded[0].n, alpha=plan.alpha)
     )
-    return Lift(
+    return replace(
+        relative_lift(plan, pair, guarded, tuned, n_others),
         absolute=variant.mean - control.mean,
         absolute_interval=newcombe(control, variant, plan.alpha),
-        relative=(variant.mean - control.mean) / control.mean if control.mean else None,
-        relative_interval=log_relative(control, variant, plan.alpha),
-        always_valid_interval=at_any_look(*guarded, plan.alpha / n_others, tuned),
         shrunk=shrunk.estimate if shrunk else None,
         shrunk_interval=(shrunk.low, shrunk.high) if shrunk else None,
     )

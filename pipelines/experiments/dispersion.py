@@ -46,7 +46,8 @@ def intraclass_correlation(clusters: Sequence[Sequence[Arm]]) -> float | None:
     mean_between, mean_within = between / degrees, within / (n_units - n_clusters)
     size = spare / degrees
     scale = mean_between + (size - 1) * mean_within
-    return (mean_between - mean_within) / scale if scale > 1e-12 else None
+    # Of a few clusters of unlike sizes the estimate can lie below every correlation.
+    return max(-1.0, (mean_between - mean_within) / scale) if scale > 1e-12 else None
 
 
 def effective(arm: Arm, design_effect: float) -> Arm:

@@ -87,10 +87,7 @@ def permutation_test(
         if not 0 <= post.variant_index < n_variants or min(post.impressions, post.engagements) < 0:
             raise ValueError("a post needs a variant of the experiment and counts that are not negative")
     shown = [post for post in posts if post.impressions]
-    by_slot: dict[tuple[int, int], list[float]] = {}
-    for post in shown:
-        outcome = math.log((post.engagements + 0.5) / (post.impressions + 1))
-        by_slot.setdefault((post.block, post.variant_index), []).append(outcome)
+    by_slot = outcomes_by_slot(posts)
     blocks = sorted({block for block, _ in by_slot})
     complete = [block for block in blocks if all((block, variant) in by_slot for variant in range(n_variants))]
     kept = set(complete)
@@ -106,6 +103,16 @@ def permutation_test(
         posts_without_impressions=len(posts) - len(shown),
         incomplete_blocks=len({post.block for post in posts} - kept),
     )
+
+
+def outcomes_by_slot(posts: Sequence[Post]) -> dict[tuple[int, int], list[float]]:
+    """Return the outcomes of the posts with impressions by block and variant: log of their rate, never of 0."""
+    by_slot: dict[tuple[int, int], list[float]] = {}
+    for post in posts:
+        if post.impressions:
+            outcome = math.log((post.engagements + 0.5) / (post.impressions + 1))
+            by_slot.setdefault((post.block, post.variant_index), []).append(outcome)
+    return by_slot
 
 
 def _tested(

@@ -17,16 +17,17 @@ from pipelines.experiments.significance import needs_exact, pooled_z
 TUNED_TO = 5000.0  # gbstats' default, for experiments without a plan
 
 
-def boundary(n: float, alpha: float, tuned_to: float = TUNED_TO) -> float:
+def boundary(n: float, alpha: float, tuned_to: float = TUNED_TO, level: float | None = None) -> float:
     """What a |z| must reach at `n` units to exclude no difference; infinite at n = 0.
 
     Eq. 9 in units of the standard error: sqrt(2 (x + 1) / x log(sqrt(x + 1) / alpha)) with x = n rho^2. It falls as
-    `n` nears `tuned_to`, then rises slowly, as sqrt(log n).
+    `n` nears `tuned_to`, then rises slowly, as sqrt(log n). A `level` below `alpha`, as a correction for many tests has
+    it, is what `always_valid_p` must reach there; `alpha` alone tunes.
     """
     if n <= 0:
         return math.inf
     x = n * _rho_squared(alpha, tuned_to)
-    return math.sqrt(2 * (x + 1) / x * (math.log1p(x) / 2 - math.log(alpha)))
+    return math.sqrt(2 * (x + 1) / x * (math.log1p(x) / 2 - math.log(level or alpha)))
 
 
 def half_width(standard_error: float, n: float, alpha: float, tuned_to: float = TUNED_TO) -> float:
@@ -96,6 +97,19 @@ def adaptive_p(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED
         return 1.0
     penalty, spread = _adaptive(control, variant, lambda arm: arm.variance, alpha, tuned_to)
     return math.exp(min(0.0, penalty - (variant.mean - control.mean) ** 2 / (2 * spread)))
+
+
+def adaptive_look(
+    control: Arm, variant: Arm, alpha: float, tuned_to: float, level: float
+) -> tuple[float, float] | None:
+    """Return the statistic d / sqrt(V) of `adaptive_p` and what its size must reach for a p-value of `level`.
+
+    None where that p-value makes no claim.
+    """
+    if needs_exact([control, variant]) or not _varies(control, variant):
+        return None
+    penalty, spread = _adaptive(control, variant, lambda arm: arm.variance, alpha, tuned_to)
+    return (variant.mean - control.mean) / math.sqrt(spread), math.sqrt(2 * (penalty - math.log(level)))
 
 
 def adaptive_lift(control: Arm, variant: Arm, alpha: float, tuned_to: float = TUNED_TO) -> tuple[float, float] | None:

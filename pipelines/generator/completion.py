@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.text.tweets import FORBIDDEN, MAX_WEIGHTED_LENGTH, fitting_length, is_valid, normalized, shown_text
@@ -31,6 +32,12 @@ class Completion:
     text: str
     finished: bool
     likelihood: float | None = None
+
+
+Told = Callable[[int, Completion], None]
+"""Gets the place of its brief and a completion that has just ended, while the model writes on; from its own thread."""
+Left = Callable[[], bool]
+"""Asked again and again, from the model's thread, whether nobody waits for what is written any more."""
 
 
 def tweet_of(completion: Completion) -> str | None:

@@ -8,7 +8,7 @@ seed and the settings, never on the rows beside it: activations are quantized wi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 Floats = npt.NDArray[np.float32]
 Veto = Callable[[list[int], Floats], None]
 """Gets the tokens of a row so far and the (vocabulary,) logits of the next; sets those it forbids to -inf."""
+Over = Callable[[], bool]
 
 END = "<|im_end|>"
 MAX_ROWS = 32
@@ -105,22 +106,36 @@ class Decoder:
         self._vocabulary = self.tokenizer.get_vocab_size()
 
     def sample(
-        self, requests: Sequence[Request], settings: Settings = Settings(), deadline: float | None = None
+        self,
+        requests: Sequence[Request],
+        settings: Settings = Settings(),
+        deadline: float | None = None,
+        *,
+        told: Callable[[int, Sample], None] | None = None,
+        left: Over | None = None,
     ) -> list[list[Sample]]:
         """Return the samples of each request, in the order of its seeds.
 
-        At `deadline`, on the clock of `time.monotonic`, the rest is returned as it is, unfinished.
+        At `deadline`, on the clock of `time.monotonic`, the rest is returned as it is, unfinished; so it is once
+        `left`, which is asked before each step, says that nobody waits any more. `told` gets each sample that ends,
+        with the number of its request, while the others go on.
 
         Raises:
             ValueError: a prompt does not begin as all prompts do, or is too long.
         """
+
+        def over() -> bool:
+            return (deadline is not None and time.monotonic() >= deadline) or (left is not None and left())
+
         jobs = [(i, place) for i, request in enumerate(requests) for place in range(len(request.seeds))]
         prompts = [self._encoded(request.prompt) for request in requests]
         done: dict[tuple[int, int], _Row] = {}
         for start in range(0, len(jobs), MAX_ROWS):
-            rows = self._opened(requests, prompts, jobs[start : start + MAX_ROWS], settings, deadline)
+            rows = self._opened(requests, prompts, jobs[start : start + MAX_ROWS], settings, over)
             done |= {(row.request, row.place): row for row in rows}
-            self._run(rows, settings, deadline)
+            for row in self._run(rows, settings, over):
+                if told is not None:
+                    told(row.request, self._finished(row))
         return [
             [self._finished(done.get((i, place))) for place in range(len(request.seeds))]
             for i, request in enumerate(requests)
@@ -213,7 +228,7 @@ class Decoder:
         prompts: list[list[int]],
         jobs: list[tuple[int, int]],
         settings: Settings,
-        deadline: float | None,
+        over: Over,
     ) -> list[_Row]:
         """Read the prompts of the jobs into the cache; returns one row a job, row i in place i of the cache."""
         self._reserve(len(jobs), max(len(prompts[i]) for i, _ in jobs) + settings.longest)
@@ -224,7 +239,7 @@ class Decoder:
                 logits = rows[-1].logits
                 for part in self._cache:
                     part[at, :, :n] = part[at - 1, :, :n]
-            elif deadline is not None and time.monotonic() >= deadline:
+            elif over():
                 break
             else:
                 logits = self._read(at, prompts[i])
@@ -232,19 +247,20 @@ class Decoder:
             rows.append(_Row(i, place, requests[i].veto, chance, n, logits))
         return rows
 
-    def _run(self, rows: list[_Row], settings: Settings, deadline: float | None) -> None:
-        """Draw tokens for all rows until each has ended, is as long as allowed, or time is up."""
+    def _run(self, rows: list[_Row], settings: Settings, over: Over) -> Iterator[_Row]:
+        """Draw tokens for all rows until each has ended, is as long as allowed, or it is over; yield those that end."""
         live = list(rows)
         while live:
             for at in reversed(range(len(live))):
                 if not self._draw(live[at], settings):
+                    yield live[at]
                     # The last row takes the place of the one that ended.
                     moved = live.pop()
                     if at < len(live):
                         for part in self._cache:
                             part[at, :, : moved.length] = part[len(live), :, : moved.length]
                         live[at] = moved
-            if not live or (deadline is not None and time.monotonic() >= deadline):
+            if not live or over():
                 return
             for row in live:
                 row.length += 1

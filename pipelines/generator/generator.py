@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import regex
@@ -21,14 +22,14 @@ from pipelines.editing.spelling import is_known
 from pipelines.editing.statements import is_statement
 from pipelines.editing.threads import is_thread, read_thread, split_thread
 from pipelines.errors import ModelMissing, ModelUnavailable
-from pipelines.generator.completion import Completion, tweet_of
+from pipelines.generator.completion import Completion, Left, Told, tweet_of
 from pipelines.generator.judge import Judge
 from pipelines.generator.second_opinion import SecondOpinion
 from pipelines.generator.templates import PATHS, is_unfinished, realise, slots_of
 from pipelines.generator.verifier import verify
 from pipelines.records import Brief, Drafts, Language, Proposal
 from pipelines.text.facts import facts
-from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, is_valid, weighted_length
+from pipelines.text.tweets import is_valid, weighted_length
 
 # Another round is begun only where that share of the time is left for it.
 ROUND_SHARE: Final = 0.45
@@ -38,7 +39,8 @@ MIN_POSTABLE: Final = 0.25
 SEED_STEP: Final = 2**20 + 7
 WORD: Final = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['\u2019]\p{L}+)?")
 # What passed, by its text, with what the model that wrote it thinks of it.
-Found: TypeAlias = dict[str, tuple[Proposal, float | None]]
+Found: TypeAlias = dict[str, float | None]
+ToldProposal: TypeAlias = Callable[[int, Proposal], None]
 # Lines with fewer facts are a row of keywords.
 MIN_LISTED: Final = 2
 
@@ -54,9 +56,32 @@ class Writer(Protocol):
     rounds: int
 
     def complete(
-        self, briefs: Sequence[Brief], *, temperature: float, top_p: float, max_seconds: float
+        self,
+        briefs: Sequence[Brief],
+        *,
+        temperature: float,
+        top_p: float,
+        max_seconds: float,
+        told: Told | None = None,
+        left: Left | None = None,
     ) -> Sequence[Sequence[Completion] | ModelUnavailable]:
-        """Return up to `brief.n` completions for each brief within `max_seconds`, or why there are none."""
+        """Return up to `brief.n` completions for each brief within `max_seconds`, or why there are none.
+
+        `told` hears of those that end before the others do, as far as the model can tell; what is written is cut short
+        once all have `left`.
+        """
+
+
+@dataclass
+class _Sheet:
+    """What was written for the brief at `place`: of each tweet whether it passes, what was found and told of so far."""
+
+    place: int
+    brief: Brief
+    passed: dict[str, bool] = field(default_factory=dict)
+    found: Found = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    missing: ModelUnavailable | None = None
 
 
 class Generator:
@@ -93,10 +118,19 @@ class Generator:
         """Put each brief right, and fill templates with its sentences; `brief.n` of templates at the most."""
         return [self._write(brief) for brief in briefs]
 
-    def generate(self, briefs: Sequence[Brief], *, max_seconds: float) -> list[tuple[Proposal, ...] | ModelUnavailable]:
+    def generate(
+        self,
+        briefs: Sequence[Brief],
+        *,
+        max_seconds: float,
+        told: ToldProposal | None = None,
+        left: Left | None = None,
+    ) -> list[tuple[Proposal, ...] | ModelUnavailable]:
         """Let the language model write up to `brief.n` distinct verified tweets for each brief, within `max_seconds`.
 
-        A brief for which a model behind HTTP had no answer gets the reason in its place.
+        A brief for which a model behind HTTP had no answer gets the reason in its place. `told` gets the place of a
+        brief and each of its tweets as soon as that has passed; what is returned at the end is the same without it.
+        Once all have `left`, what is written is cut short.
 
         Raises:
             ModelMissing: no language model is configured.
@@ -104,31 +138,36 @@ class Generator:
         if self._writer is None:
             raise ModelMissing("no language model is configured: set args.language_model in serve_config.yaml")
         deadline = time.monotonic() + max_seconds
-        briefs = [replace(brief, query=subject(brief.query)) for brief in briefs]
-        found: list[Found] = [{} for _ in briefs]
-        missing: dict[int, ModelUnavailable] = {}
+        sheets = [_Sheet(place, replace(brief, query=subject(brief.query))) for place, brief in enumerate(briefs)]
         for turn in range(self._writer.rounds):
-            wanting = [place for place, brief in enumerate(briefs) if len(found[place]) < brief.n]
+            wanting = [sheet for sheet in sheets if len(sheet.found) < sheet.brief.n]
             left_s = deadline - time.monotonic()
-            if not wanting or (turn and left_s < ROUND_SHARE * max_seconds):
+            if not wanting or (turn and left_s < ROUND_SHARE * max_seconds) or (left is not None and left()):
                 break
             asked = [
                 replace(
-                    briefs[place],
-                    n=max(self._writer.samples, briefs[place].n),
-                    seed=briefs[place].seed + turn * SEED_STEP,
+                    sheet.brief,
+                    n=max(self._writer.samples, sheet.brief.n),
+                    seed=sheet.brief.seed + turn * SEED_STEP,
                 )
-                for place in wanting
+                for sheet in wanting
             ]
-            written = self._writer.complete(asked, temperature=self.temperature, top_p=self.top_p, max_seconds=left_s)
-            for place, completions in zip(wanting, written, strict=True):
+            ended = None if told is None else partial(self._tell, told, wanting)
+            written = self._writer.complete(
+                asked, temperature=self.temperature, top_p=self.top_p, max_seconds=left_s, told=ended, left=left
+            )
+            for at, (sheet, completions) in enumerate(zip(wanting, written, strict=True)):
                 if isinstance(completions, ModelUnavailable):
-                    missing[place] = completions
-                else:
-                    self._take(found[place], briefs[place], completions)
+                    sheet.missing = completions
+                    continue
+                for completion in completions:
+                    if ended:
+                        ended(at, completion)
+                    if tweet := self._passed(sheet, completion):
+                        sheet.found.setdefault(tweet, completion.likelihood)
         return [
-            missing[place] if place in missing and not proposals else self._best(briefs[place], proposals)
-            for place, proposals in enumerate(found)
+            sheet.missing if sheet.missing and not sheet.found else self._best(sheet.brief, sheet.found)
+            for sheet in sheets
         ]
 
     def judge(self, items: Sequence[tuple[str, str, Language]]) -> list[float]:
@@ -142,9 +181,9 @@ class Generator:
         slots = slots_of(brief)
         usable = not ("topic" in slots or is_unfinished(own, brief.language) or is_request(own))
         threaded = brief.format == "thread" or is_thread(brief.query)
-        if usable and not threaded and own != asked and is_valid(own):
+        if usable and not threaded and own != asked and is_valid(own, brief.length_limit):
             proposals.append(Proposal(own, weighted_length(own), "edit"))
-        if threaded or (usable and weighted_length(own) > MAX_WEIGHTED_LENGTH):
+        if threaded or (usable and weighted_length(own) > brief.length_limit):
             # To cut it would lose what its author thought worth saying.
             proposals.append(_thread(own, brief.language))
         if not threaded:
@@ -160,34 +199,44 @@ class Generator:
                 # A row of keywords, put right, is one still.
                 if stated or item.parts or p >= MIN_POSTABLE
             ),
-            is_valid(asked) and stated,
+            is_valid(asked, brief.length_limit) and stated,
             judged[0],
         )
 
-    def _take(self, found: Found, brief: Brief, written: Sequence[Completion]) -> None:
-        """Add the distinct tweets that the verifier lets through, put right as the author's text is."""
-        for completion in written:
-            tweet = tweet_of(completion)
-            tweet = polish(tweet, brief.language) if tweet else None
-            if (
-                tweet
-                and tweet not in found
-                and tweet != brief.query
-                and is_valid(tweet)
-                and not is_request(tweet)
-                and (is_complete(tweet, brief.language) or not is_unfinished(brief.query, brief.language))
-                and not stumbles(brief.query, tweet)
-                and not verify(brief.query, tweet, brief.language, opinion=self._opinions.get(brief.language))
-            ):
-                found[tweet] = (Proposal(tweet, weighted_length(tweet), "lm"), completion.likelihood)
+    def _tell(self, told: ToldProposal, sheets: Sequence[_Sheet], at: int, completion: Completion) -> None:
+        """Tell of a completion that passes, before all are there, once for each text."""
+        sheet = sheets[at]
+        tweet = self._passed(sheet, completion)
+        if tweet and tweet not in sheet.told:
+            for proposal in self._best(sheet.brief, {tweet: completion.likelihood}):
+                sheet.told.add(tweet)
+                told(sheet.place, proposal)
+
+    def _passed(self, sheet: _Sheet, completion: Completion) -> str | None:
+        """Return the tweet of a completion, put right as the author's text is; None where it must not be posted."""
+        tweet = tweet_of(completion)
+        tweet = polish(tweet, sheet.brief.language) if tweet else None
+        if tweet and tweet not in sheet.passed:
+            sheet.passed[tweet] = self._may_be_posted(sheet.brief, tweet)
+        return tweet if tweet and sheet.passed[tweet] else None
+
+    def _may_be_posted(self, brief: Brief, tweet: str) -> bool:
+        return (
+            tweet != brief.query
+            and is_valid(tweet)
+            and not is_request(tweet)
+            and (is_complete(tweet, brief.language) or not is_unfinished(brief.query, brief.language))
+            and not stumbles(brief.query, tweet)
+            and not verify(brief.query, tweet, brief.language, opinion=self._opinions.get(brief.language))
+        )
 
     def _best(self, brief: Brief, found: Found) -> tuple[Proposal, ...]:
         """Return what was found, what the judge prefers first."""
         items = [(brief.query, text, brief.language) for text in found]
-        judged = self._judge.p_postable(items, [likelihood for _, likelihood in found.values()])
+        judged = self._judge.p_postable(items, list(found.values()))
         proposals = [
-            replace(item, p_postable=p)
-            for (item, _), p in zip(found.values(), judged, strict=True)
+            Proposal(text, weighted_length(text), "lm", p_postable=p)
+            for text, p in zip(found, judged, strict=True)
             if p >= MIN_POSTABLE
         ]
         return tuple(sorted(proposals, key=lambda item: -(item.p_postable or 0.0)))

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pipelines.generator.completion import Completion
+from pipelines.generator.completion import Completion, Left, Told
 from pipelines.generator.examples import guide, nearest
 from pipelines.records import Brief
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, weighted_length
@@ -77,31 +77,47 @@ class LanguageModel:
         self.version = model.rstrip("/").rsplit("/", 1)[-1] + (f"@{commit[:12]}" if commit else "")
 
     def complete(
-        self, briefs: Sequence[Brief], *, temperature: float, top_p: float, max_seconds: float
+        self,
+        briefs: Sequence[Brief],
+        *,
+        temperature: float,
+        top_p: float,
+        max_seconds: float,
+        told: Told | None = None,
+        left: Left | None = None,
     ) -> list[list[Completion]]:
         """Return up to `brief.n` completions for each brief, each drawn from a seed of its own.
 
         The same seed gives the same completion, whatever else is in the batch, as far as padding and company do not
-        move the rounding. When `max_seconds` are over, what is written so far comes back as unfinished, and a brief
-        that had no turn gets nothing.
+        move the rounding. When `max_seconds` are over or all have left, what is written so far comes back as
+        unfinished, and a brief that had no turn gets nothing.
         """
         deadline = time.monotonic() + max_seconds
+
+        def over() -> bool:
+            return time.monotonic() >= deadline or (left is not None and left())
+
         rows = [(index, turn) for index, brief in enumerate(briefs) for turn in range(brief.n)]
         written: list[list[Completion]] = [[] for _ in briefs]
         for start in range(0, len(rows), MAX_ROWS):
-            if time.monotonic() >= deadline:
+            if over():
                 break
             chunk = rows[start : start + MAX_ROWS]
             asked = list(dict.fromkeys(index for index, _ in chunk))
             sampler = Sampler([f"{briefs[index].seed}:{turn}" for index, turn in chunk], temperature, top_p)
             sources = [asked.index(index) for index, _ in chunk]
-            completions = self._decode([briefs[index] for index in asked], sources, sampler, deadline)
+
+            def ended(source: int, completion: Completion, asked: list[int] = asked) -> None:
+                if told is not None:
+                    told(asked[source], completion)
+
+            completions = self._decode([briefs[index] for index in asked], sources, sampler, ended, over)
             for (index, _), completion in zip(chunk, completions, strict=True):
                 written[index].append(completion)
         return written
 
     def _decode(
-        self, briefs: Sequence[Brief], sources: Sequence[int], sampler: Sampler, deadline: float
+        self, briefs: Sequence[Brief], sources: Sequence[int], sampler: Sampler, ended: Told, over: Left
     ) -> list[Completion]:
         """Write one completion a source: each prompt is read once, and its cache is shared by all that start from it.
 
@@ -142,7 +158,10 @@ class LanguageModel:
                     finished[row] = at_sentence_end or new[row][-1] in self._ends
                     if not finished[row] and len(new[row]) < limits[sources[row]]:
                         kept.append(place)
-                if not kept or time.monotonic() >= deadline:
+                    else:
+                        text = self._tokenizer.decode(new[row], skip_special_tokens=True)
+                        ended(sources[row], Completion(text, finished[row]))
+                if not kept or over():
                     break
                 if len(kept) < len(live):
                     places = torch.tensor(kept, device=mask.device)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from pipelines.errors import ModelUnavailable
-from pipelines.generator.completion import Completion
+from pipelines.generator.completion import Completion, Left, Told
 from pipelines.generator.language_model import MAX_PROMPT_CHARACTERS, instruction, material, shown
 from pipelines.records import Brief
 from pipelines.text.tweets import MAX_WEIGHTED_LENGTH
@@ -30,6 +30,9 @@ MAX_TOKENS = MAX_WEIGHTED_LENGTH
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_CONNECTIONS = 8
 MAX_RETRIES = 2
+# How often it is asked whether somebody waits still.
+LOOK_S = 0.2
+GONE = ModelUnavailable(STAGE, "nobody waits for the answer")
 # What a server may refuse to be told (reasoning models a temperature, older servers the newer name of the limit): the
 # call is repeated once without what its refusal names.
 OPTIONAL = ("temperature", "top_p", "seed", "max_completion_tokens")
@@ -120,25 +123,56 @@ class RemoteModel:
         self._runner.close()
 
     def complete(
-        self, briefs: Sequence[Brief], *, temperature: float, top_p: float, max_seconds: float
+        self,
+        briefs: Sequence[Brief],
+        *,
+        temperature: float,
+        top_p: float,
+        max_seconds: float,
+        told: Told | None = None,
+        left: Left | None = None,
     ) -> list[list[Completion] | ModelUnavailable]:
         """Ask `brief.n` times for each brief, all at once, and return within `max_seconds` what came.
+
+        Each answer is told of when it has come whole. Once all have left, the calls that are open are broken off.
 
         A brief none of whose calls was answered gets the reason instead. OpenAI's protocol takes a seed for each call
         and promises little for it; Claude's takes neither seed nor temperature nor top_p.
         """
-        return self._runner.run(self._complete(briefs, temperature, top_p, max_seconds))
+        return self._runner.run(self._complete(briefs, temperature, top_p, max_seconds, told=told, left=left))
 
     async def _complete(
-        self, briefs: Sequence[Brief], temperature: float, top_p: float, max_seconds: float
+        self,
+        briefs: Sequence[Brief],
+        temperature: float,
+        top_p: float,
+        max_seconds: float,
+        *,
+        told: Told | None,
+        left: Left | None,
     ) -> list[list[Completion] | ModelUnavailable]:
         if self._client is None:
             self._client = self._open()
         deadline = asyncio.get_running_loop().time() + max_seconds
-        calls = [[self._ask(brief, turn, temperature, top_p, deadline) for turn in range(brief.n)] for brief in briefs]
-        answers = await asyncio.gather(*(asyncio.gather(*turns) for turns in calls))
+
+        async def ask(place: int, turn: int) -> Completion | ModelUnavailable:
+            answer = await self._ask(briefs[place], turn, temperature, top_p, deadline)
+            if told is not None and isinstance(answer, Completion):
+                told(place, answer)
+            return answer
+
+        calls = [
+            [asyncio.ensure_future(ask(place, turn)) for turn in range(brief.n)] for place, brief in enumerate(briefs)
+        ]
+        open_calls = {call for turns in calls for call in turns}
+        while open_calls and not (left is not None and left()):
+            _, open_calls = await asyncio.wait(open_calls, timeout=LOOK_S)
+        for call in open_calls:
+            call.cancel()
+        if open_calls:
+            await asyncio.wait(open_calls)
         results: list[list[Completion] | ModelUnavailable] = []
-        for turns in answers:
+        for turns in ([GONE if call.cancelled() else call.result() for call in turns] for turns in calls):
             completions = [turn for turn in turns if isinstance(turn, Completion)]
             failures = [turn for turn in turns if isinstance(turn, ModelUnavailable)]
             results.append(failures[0] if failures and not completions else completions)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import regex
 
-from pipelines.editing.polish import polish
+from pipelines.editing.polish import is_name, polish
+from pipelines.editing.spelling import is_known
 from pipelines.editing.statements import ASKED, is_statement
 from pipelines.generator.frames import Choice, Parts, Slot, count, fillable, needs, parse, slot_names, write
 from pipelines.records import Brief, Intent, Language, Objective, Proposal, Template, Tone
 from pipelines.text.sentences import ENDED, WORD, capitalized, is_balanced, is_prose, sentences
-from pipelines.text.tweets import MAX_WEIGHTED_LENGTH, entities, is_postable, weighted_length
-from pipelines.text.words import LEADING_ON, SUBORDINATE
+from pipelines.text.tweets import entities, is_postable, weighted_length
+from pipelines.text.words import FUNCTION_WORDS, LEADING_ON, SUBORDINATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +47,9 @@ WHOLE: Final = tuple(
 )
 SAYING = regex.compile(r"[\p{L}\p{N}\p{So}]")
 PATHS = tuple(Path(__file__).with_name(f"templates_{language}.json") for language in get_args(Language))
+# What an account writes with that has archived every template: no text fills it. No template at all stands for the
+# bundled ones.
+NO_TEMPLATES: Final = (Template("none", "none", "en", "awareness", "neutral", "announce", ""),)
 MAX_VARIANTS = 4_096
 # What each slot holds; one that a query cannot fill is left out, and with it every frame that needs it.
 SLOTS: Final[dict[str, str]] = {
@@ -79,6 +83,11 @@ MAX_ITEM_WORDS = 12
 MAX_TOPIC_WORDS = 5
 MAX_LINES = 6
 MIN_UNFINISHED = 2
+FIRST_WORD = regex.compile(r"\p{Lu}[\p{Ll}\p{M}]+(?:['\u2019]\p{Ll}+)?(?![\p{L}\p{M}\p{N}'\u2019_@-])")
+OWN_CAPITAL = regex.compile(r"\s+(?!I\b)\p{Lu}")
+NAMES = frozenset({"NAME", "PERSON", "ORG", "GPE", "LOC"})
+# Function words that somebody may be called.
+NAMES_TOO = frozenset({"will", "may"})
 PRONOUNS = frozenset({"it", "that", "they", "we", "you", "he", "she", "i", "this", "there", "things"})
 
 
@@ -143,13 +152,13 @@ def slots_of(brief: Brief) -> dict[str, str]:
     if is_unfinished(text, brief.language):
         # To finish it is a game for readers who are wanted to reply, and nothing for a notice.
         plays = not brief.objectives or bool({"engagement", "community"} & set(brief.objectives))
-        return slots | ({"unfinished": _lowered(text.rstrip(" .,:;"))} if plays else {})
+        return slots | ({"unfinished": _lowered(text.rstrip(" .,:;"), brief)} if plays else {})
     body, closing = _without_closing(text)
     for entity in entities(closing):
         slots.setdefault(LABELS[entity.label], entity.text)
     if is_statement(brief.query, brief.language) or len(sentences(body)) > 1:
         return slots | _sentence_slots(body)
-    return slots | _row_slots(body)
+    return slots | _row_slots(body, brief)
 
 
 def is_unfinished(text: str, language: Language) -> bool:
@@ -196,7 +205,7 @@ def _sentence_slots(body: str) -> dict[str, str]:
     return slots
 
 
-def _row_slots(body: str) -> dict[str, str]:
+def _row_slots(body: str, brief: Brief) -> dict[str, str]:
     """Read a row of entries between commas; not one that is laid out already, nor one with sentences in it."""
     if "\n" in body:
         return {}
@@ -210,13 +219,25 @@ def _row_slots(body: str) -> dict[str, str]:
         return {"head": head, "items": "\n".join(items)}
     bare = len(entries) == 1 and len(body.split()) <= MAX_TOPIC_WORDS and not ENDED.search(body)
     if bare and is_prose(body) and not linked(body):
-        return {"topic": _lowered(body)}
+        return {"topic": _lowered(body, brief)}
     return {}
 
 
-def _lowered(text: str) -> str:
-    """Return a text as it stands within a sentence: without a capital that only its place gave it."""
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+def _lowered(text: str, brief: Brief) -> str:
+    """Return a text as it stands within a sentence: without a capital that only its place gave it.
+
+    A name keeps its capital, and so does every word but a function word that the author has typed with one.
+    """
+    first = FIRST_WORD.match(text)
+    if first is None or OWN_CAPITAL.match(text, first.end()):
+        return text
+    word = first[0].lower().replace("\u2019", "'")
+    # Of the Spanish plurals few are listed.
+    listed = is_known(word) or is_known(word.removesuffix("s"))
+    typed_small = brief.query.lstrip().startswith(word) and listed and not is_name(word, brief.language)
+    named = any(entity.label in NAMES and first[0] in WORD.findall(entity.text) for entity in brief.entities)
+    ordinary = (word in FUNCTION_WORDS[brief.language] and word not in NAMES_TOO) or (typed_small and not named)
+    return text[:1].lower() + text[1:] if ordinary else text
 
 
 def _entries(row: str) -> list[str]:
@@ -238,6 +259,8 @@ def realise(brief: Brief, slots: Mapping[str, str] | None = None) -> list[Propos
     frames without a word of their own are filled, and never an account's own. `slots` are those of the brief, where
     they are known already.
     """
+    if brief.templates == NO_TEMPLATES:
+        return []
     slots = slots_of(brief) if slots is None else slots
     names = frozenset(slots)
     chance = random.Random(f"{brief.seed} {brief.query}")
@@ -323,7 +346,7 @@ def _take(found: dict[str, Proposal], name: str, texts: Iterator[str], brief: Br
     """Add the next text of a frame that may be posted; tell whether there was one."""
     for text in texts:
         length = weighted_length(text)
-        if text not in found and text != brief.query and length <= MAX_WEIGHTED_LENGTH and is_postable(text):
+        if text not in found and text != brief.query and length <= brief.length_limit and is_postable(text):
             found[text] = Proposal(text, length, "template", name)
             return True
     return False

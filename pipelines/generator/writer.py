@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import WeightsRefused
-from pipelines.generator.completion import Completion
-from pipelines.generator.decoder import Decoder, Floats, Request, Settings, Veto
+from pipelines.generator.completion import Completion, Left, Told
+from pipelines.generator.decoder import Decoder, Floats, Request, Sample, Settings, Veto
 from pipelines.records import Brief
 
 FORMAT: Final = 1
@@ -56,9 +56,16 @@ class OwnWriter:
         return cls(Decoder(folder, threads), str(metadata["version"]), metadata["languages"])
 
     def complete(
-        self, briefs: Sequence[Brief], *, temperature: float, top_p: float, max_seconds: float
+        self,
+        briefs: Sequence[Brief],
+        *,
+        temperature: float,
+        top_p: float,
+        max_seconds: float,
+        told: Told | None = None,
+        left: Left | None = None,
     ) -> list[list[Completion]]:
-        """Return `brief.n` completions for each brief, or what is written when `max_seconds` are over.
+        """Return `brief.n` completions for each brief, or what is written when `max_seconds` are over or all have left.
 
         A brief in a language that the model does not write gets none; a sober one gets the plain style alone. The same
         seed gives the same completion, whatever else is in the batch.
@@ -76,8 +83,14 @@ class OwnWriter:
                 owners.append(place)
         written: list[list[Completion]] = [[] for _ in briefs]
         settings = Settings(temperature, top_p)
-        for owner, samples in zip(owners, self._decoder.sample(requests, settings, deadline), strict=True):
-            written[owner] += [Completion(one.text, one.finished, one.mean) for one in samples if one.text]
+
+        def ended(request: int, sample: Sample) -> None:
+            if told is not None and sample.text:
+                told(owners[request], _completion(sample))
+
+        sampled = self._decoder.sample(requests, settings, deadline, told=told and ended, left=left)
+        for owner, samples in zip(owners, sampled, strict=True):
+            written[owner] += [_completion(one) for one in samples if one.text]
         return written
 
     def score(self, prompt: str, texts: Sequence[str]) -> list[float]:
@@ -110,6 +123,10 @@ def prompt_of(brief: Brief, style: str) -> str:
     objective = brief.objectives[0] if brief.objectives else "awareness"
     head = "Post en español" if brief.language == "es" else "Post"
     return f"<|im_start|>user\n{head} ({objective}, {brief.tone}, {style}): {query}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def _completion(sample: Sample) -> Completion:
+    return Completion(sample.text, sample.finished, sample.mean)
 
 
 def _seed(brief: Brief, turn: int) -> int:

@@ -7,23 +7,26 @@ words. A trained spaCy pipeline adds PERSON, ORG and LOC where one is configured
 from __future__ import annotations
 
 import unicodedata
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import regex
 
 from pipelines.imports import import_without
 from pipelines.query_analyzer.lexicon import Lexicon, keywords, load_lexicon, reading_ease
+from pipelines.query_analyzer.limits import of_length
 from pipelines.records import Analysis, Finding, Language, Severity
 from pipelines.text.languages import UNDETERMINED, identify
 from pipelines.text.letters import plain_letters, without_letters
+from pipelines.text.private import Kind, private_spans
 from pipelines.text.tweets import (
     FORBIDDEN,
     MAX_WEIGHTED_LENGTH,
     Entity,
     entities,
-    fitting_length,
     is_postable,
     overlaps,
     weighted_length,
@@ -32,7 +35,7 @@ from pipelines.text.tweets import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-RULES_VERSION = "5"
+RULES_VERSION = "6"
 SPOKEN: tuple[Language, ...] = ("en", "es")
 # What is no prose and breaks a phrase; a hashtag does too, but its word stays.
 NO_PROSE = frozenset({"URL", "MENTION", "CASHTAG", "EMOJI", "HASHTAG", "MONEY", "PERCENT", "DATE", "TIME", "QUANTITY"})
@@ -57,11 +60,14 @@ class QueryAnalyzer:
         spacy = import_without("spacy", *(() if spacy_models else ("torch",)))
         self._lexicons: dict[str, Lexicon] = {language: load_lexicon(language) for language in SPOKEN}
         self._names = {language: spacy.load(model) for language, model in (spacy_models or {}).items()}
+        self._one_at_a_time = Lock()
+        # Every answer tells the version, and to read it from the packages' metadata takes a millisecond.
+        self._libraries = (version("pycld2"), version("spacy"))
 
     @property
     def version(self) -> str:
         """What an analysis depends on: rules, libraries, configured pipelines and the default language."""
-        detector, spacy = version("pycld2"), version("spacy")
+        detector, spacy = self._libraries
         parts = [f"rules-{RULES_VERSION}", f"pycld2-{detector}-{self.default_language}", f"spacy-{spacy}"]
         parts += [f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}" for nlp in self._names.values()]
         return "+".join(parts)
@@ -80,6 +86,17 @@ class QueryAnalyzer:
             language or identify(text, self.default_language, found)
             for text, language, found in zip(texts, languages, marks, strict=True)
         ]
+        with self._one_at_a_time, ExitStack() as zones:
+            # spaCy would keep every word that it ever saw, 18 MB for 40,000 texts with a number of their own.
+            for lexicon in self._lexicons.values():
+                zones.enter_context(lexicon.tokenizer.vocab.memory_zone())
+            for nlp in self._names.values():
+                zones.enter_context(nlp.memory_zone())
+            return self._analyze(texts, plain, known, marks)
+
+    def _analyze(
+        self, texts: list[str], plain: list[str], known: list[str], marks: list[list[Entity]]
+    ) -> list[Analysis]:
         names = self._read_names(plain, known)
         return [
             self._analyze_one(
@@ -109,7 +126,7 @@ class QueryAnalyzer:
             keywords=keywords(prose, words, lexicon) if lexicon else None,
             complexity_score=complexity,
             readability=readability,
-            findings=tuple(_findings(text, plain, length, found)),
+            findings=tuple(_findings(text, plain, length, found, language)),
         )
 
     def _names_by_rule(self, text: str, language: str) -> Iterator[Entity]:
@@ -163,9 +180,11 @@ def _prose(text: str, found: tuple[Entity, ...]) -> str:
 
 def _amounts(text: str) -> Iterator[Entity]:
     """Yield MONEY, PERCENT, DATE, TIME and QUANTITY in English and Spanish notation, whole with sign and range."""
-    for pattern in (AMOUNTS, DAYS) if DIGIT.search(text) else (DAYS,):
+    for pattern in (AMOUNTS, DAYS, MONTHS) if DIGIT.search(text) else (DAYS, MONTHS):
         for match in pattern.finditer(text):
-            yield Entity(text=match[0], label=match.lastgroup or "DATE", start=match.start(), end=match.end())
+            label = match.lastgroup or "DATE"
+            start, end = match.span(match.lastgroup or 0)
+            yield Entity(text=text[start:end], label=label, start=start, end=end)
 
 
 def _without_overlap(found: list[Entity]) -> tuple[Entity, ...]:
@@ -176,10 +195,8 @@ def _without_overlap(found: list[Entity]) -> tuple[Entity, ...]:
     return tuple(sorted(kept, key=lambda entity: entity.start))
 
 
-def _findings(text: str, plain: str, length: int, found: tuple[Entity, ...]) -> Iterator[Finding]:
-    if length > MAX_WEIGHTED_LENGTH:
-        cut = fitting_length(text)
-        yield Finding("too_long", cut, len(text), f"{length - MAX_WEIGHTED_LENGTH} over the limit of X.", "error")
+def _findings(text: str, plain: str, length: int, found: tuple[Entity, ...], language: str) -> Iterator[Finding]:
+    yield from of_length(text, length, MAX_WEIGHTED_LENGTH)
     for match in FORBIDDEN.finditer(text):
         yield Finding("forbidden_character", match.start(), match.end(), "X refuses this character.", "error")
     for label, most, rule, message in CROWDS:
@@ -188,6 +205,9 @@ def _findings(text: str, plain: str, length: int, found: tuple[Entity, ...]) -> 
             yield Finding(rule, crowd[most].start, crowd[-1].end, message.format(count=len(crowd)), "warning")
     if found and found[0].label == "MENTION" and found[0].start == 0:
         yield Finding("leading_mention", 0, found[0].end, "A post that starts with a handle is a reply.", "info")
+    for kind, start, end in private_spans(plain, language):
+        message, severity = PRIVATE[kind]["es" if language == "es" else "en"], PRIVATE_SEVERITY[kind]
+        yield Finding(kind, start, end, message, severity)
     for rule, pattern, message, severity in PATTERNS:
         for match in pattern.finditer(plain):
             yield Finding(rule, match.start(), match.end(), message, severity)
@@ -221,8 +241,14 @@ _UNIT = (
     r"|hours?|hrs?|horas?|days?|d\u00edas?|weeks?|semanas?|months?|mes|meses|years?|a\u00f1os?|degrees|grados)\b"
     r"|\u00b0\s?[CF]?\b|\u00b0|(?<=\d)[gml]\b)"
 )
+# What every amount begins with; without it all of them would be tried at every letter, four times as long.
+_BEGINNING = (
+    r"(?=[-\u2212+\u00b1\d$\u20ac\u00a3\u00a5\u20b9]|(?:US|A|C|NZ)[$\u20ac\u00a3\u00a5\u20b9]"
+    r"|\b(?:jan|feb|mar|apr|abr|may|jun|jul|aug|ago|sep|set|oct|nov|dec|dic|ene))"
+)
 # The longest kind of thing first: a range of dates before a date, a price before a quantity.
 AMOUNTS = regex.compile(
+    rf"{_BEGINNING}(?:"
     rf"(?P<PERCENT>{_SIGN}(?:\b{_NUMBER}(?:\s?%)?{_TO})?\b{_NUMBER}\s?(?:%|(?:percent|per cent|pct|por ciento)\b))"
     rf"|(?P<MONEY>{_SIGN}{_SYMBOL}\s?{_NUMBER}{_SCALE}(?:{_TO}{_SYMBOL}\s?{_NUMBER}{_SCALE}"
     rf"|(?:\s?[-\u2013\u2014]\s?|\s(?:to|a)\s){_NUMBER}{_SCALE}(?![:%\d]|\s?[$%\u20ac\u00a3]))?"
@@ -234,7 +260,7 @@ AMOUNTS = regex.compile(
     rf"|(?P<TIME>\b{_CLOCK}{_HALF}?{_TO}{_CLOCK}{_HALF}{_ZONE}"
     rf"|\b(?:[01]?\d|2[0-3]):[0-5]\d(?:{_TO}(?:[01]?\d|2[0-3]):[0-5]\d)?{_HALF}?(?:\s?h\b)?{_ZONE}"
     rf"|\b{_CLOCK}{_HALF}{_ZONE}|\b(?:{_CLOCK}{_TO})?{_CLOCK}\s?(?:h|hrs)\b(?!\s?[\u00b0%]){_ZONE})"
-    rf"|(?P<QUANTITY>{_SIGN}(?:\b{_NUMBER}{_TO})?\b{_NUMBER}{_SCALE}[\s-]?{_UNIT})",
+    rf"|(?P<QUANTITY>{_SIGN}(?:\b{_NUMBER}{_TO})?\b{_NUMBER}{_SCALE}[\s-]?{_UNIT}))",
     regex.IGNORECASE,
 )
 
@@ -254,6 +280,35 @@ DAYS = regex.compile(
     regex.IGNORECASE,
 )
 
+# `may` and `march` are words too, and most names of months are names of people.
+MONTHS = regex.compile(
+    r"\b(?i:in|since|until|till|by|early|late|mid|last|next|this|en|desde|hasta|a (?:principios|mediados|finales) de)\s"
+    r"(?P<DATE>(?:January|February|March|April|May|June|July|August|September|October|November|December"
+    r"|(?i:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre)))\b"
+    r"(?!['\u2019]s| \p{Lu})"
+)
+
+PRIVATE: dict[Kind, dict[str, str]] = {
+    "private_email": {"en": "Everybody will see this address.", "es": "Todo el mundo verá esta dirección."},
+    "private_phone": {"en": "Everybody will see this number.", "es": "Todo el mundo verá este número."},
+    "private_card": {"en": "The number of a card: never post it.", "es": "El número de una tarjeta: no lo publiques."},
+    "private_account": {
+        "en": "The number of a bank account: sure that everybody shall see it?",
+        "es": "El número de una cuenta: ¿seguro que debe verlo todo el mundo?",
+    },
+    "private_id": {
+        "en": "A number that identifies a person: never post it.",
+        "es": "Un número que identifica a una persona: no lo publiques.",
+    },
+}
+PRIVATE_SEVERITY: dict[Kind, Severity] = {
+    "private_email": "info",
+    "private_phone": "info",
+    "private_card": "error",
+    "private_account": "warning",
+    "private_id": "error",
+}
+
 CROWDS = (
     ("HASHTAG", 2, "many_hashtags", "{count} hashtags; one or two are easier to read."),
     ("MENTION", 3, "many_mentions", "{count} handles; many mentions look like spam."),
@@ -267,6 +322,6 @@ PATTERNS: tuple[tuple[str, regex.Pattern[str], str, Severity], ...] = (
         "Words in capitals read as shouting.",
         "warning",
     ),
-    ("repeated_punctuation", regex.compile(r"[!?¡¿]{2,}|\.{4,}"), "One mark says the same.", "warning"),
+    ("repeated_punctuation", regex.compile(r"[!?¡¿]{2,}|\.{4,}"), "One mark is enough.", "warning"),
     ("repeated_word", regex.compile(r"(?i)\b(\p{L}{2,})\s+\1\b"), "The same word twice in a row.", "info"),
 )

@@ -109,8 +109,11 @@ class Lexicon:
 
     def knows(self, word: str) -> bool:
         """Whether a word is of the language rather than somebody's name: a form, a lemma or a stop word."""
-        folded = word.lower().replace("\u2019", "'").removesuffix("'s")
+        folded = CONTRACTION.sub("", word.lower().replace("\u2019", "'"))
         return folded in self.lemmas or folded in self.stop_words or folded in self.known
+
+
+CONTRACTION = regex.compile(r"(?:n't|'(?:s|re|ve|ll|d|m))$")
 
 
 def _is_noun_not_verb(words: list[Word], place: int) -> bool:

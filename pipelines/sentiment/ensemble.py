@@ -25,17 +25,21 @@ from pipelines.records import (
     EmotionLabel,
     Intent,
     IntentReading,
+    Language,
     Sensitivity,
     Sentiment,
     SentimentLabel,
 )
+from pipelines.text.dictionaries import knows
 from pipelines.text.letters import plain_letters
+from pipelines.text.words import FUNCTION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pipelines.encoder import Calibration, Encoded, Encoder, Floats
     from pipelines.sentiment.sensitivity import SensitivityModel
+    from pipelines.text.tweets import Entity
     from pipelines.viral_predictor.substance import SubstanceModel
 
 logger = logging.getLogger(__name__)
@@ -177,7 +181,7 @@ class SentimentEnsemble:
                 for name, (slope, intercept) in calibration.risks.items()
             },
             intent=IntentReading(intents[wanted.index(max(wanted))], dict(zip(intents, wanted, strict=True))),
-            entities=encoded.entities[place] if encoded.entities is not None else None,
+            entities=_likely_names(encoded.entities[place], language) if encoded.entities is not None else None,
             substance=self._substance.of(encoded.embedding[[place]])[0]
             if self._substance and language in LEXICON_LANGUAGES
             else None,
@@ -260,9 +264,9 @@ class PolarityClassifier:
         import torch  # noqa: PLC0415  # 2 s and 300 MB that the lexicons alone do without
         from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(model)  # nosec B615
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-        self._model: Any = AutoModelForSequenceClassification.from_pretrained(model, dtype=dtype).to(device).eval()
+        self._model: Any = AutoModelForSequenceClassification.from_pretrained(model, dtype=dtype).to(device).eval()  # nosec B615
         self._signs = torch.tensor(_signs(self._model.config.id2label), device=device)
         self._device = device
         self._max_tokens = _max_tokens(self._model, self._tokenizer)
@@ -276,14 +280,20 @@ class PolarityClassifier:
         polarities: list[float | None] = [None] * len(texts)
         for start in range(0, len(order), BATCH_TEXTS):
             batch = order[start : start + BATCH_TEXTS]
-            try:
-                values = self._classify([prepared[index] for index in batch])
-            except (RuntimeError, ValueError, IndexError):
-                logger.exception("the sentiment classifier failed", extra={"action": "classify", "texts": len(batch)})
-                continue
-            for index, value in zip(batch, values, strict=True):
+            for index, value in zip(batch, self._each([prepared[index] for index in batch]), strict=True):
                 polarities[index] = value
         return polarities
+
+    def _each(self, texts: list[str]) -> Sequence[float | None]:
+        """Classify together; where that fails, in halves, until the text that breaks it stands alone."""
+        try:
+            return self._classify(texts)
+        except (RuntimeError, ValueError, IndexError):
+            if len(texts) == 1:
+                logger.exception("the sentiment classifier failed", extra={"action": "classify"})
+                return [None]
+        middle = len(texts) // 2
+        return [*self._each(texts[:middle]), *self._each(texts[middle:])]
 
     def _classify(self, texts: list[str]) -> list[float]:
         import torch  # noqa: PLC0415
@@ -344,3 +354,15 @@ def _max_tokens(model: Any, tokenizer: Any) -> int:
             start = 0 if module.padding_idx is None else module.padding_idx + 1
             limits.append(module.num_embeddings - start)
     return int(min(limits))
+
+
+def _likely_names(found: Sequence[Entity], language: str) -> tuple[Entity, ...]:
+    """Return the entities that may be names: one in small letters whose every word is in the dictionary is none."""
+    speech: Language = "es" if language == "es" else "en"
+    functions = FUNCTION_WORDS[speech]
+    return tuple(
+        entity
+        for entity in found
+        if not entity.text.islower()
+        or any(word not in functions and not knows(speech, word) for word in entity.text.split())
+    )

@@ -35,6 +35,9 @@ SURE_HARM: Final = 0.4
 # Of one sign in a text more say nothing new.
 MOST: Final = 3
 
+# What makes an idiom's menace a real one.
+VIOLENT: Final = ("violent_verb", "threat", "violence", "death", "group", "expelling")
+
 # Signs that mean something together: contempt for a group, an offer beside a warning, a closing for a holiday.
 PAIRS: Final = (
     ("group", "contempt"),
@@ -149,9 +152,20 @@ class SensitivityModel:
             return readings
         marks = np.vstack([signs([texts[index]], LANGUAGES[languages[index]]) for index in mine])
         logits = centered_logits(encoded, [places[index] for index in mine])
-        for index, row in zip(mine, self.weights.probabilities(marks, logits).tolist(), strict=True):
-            readings[index] = Sensitivity(label=self.weights.label(row), scores=dict(zip(LABELS, row, strict=True)))
+        playful = _playful(marks)
+        for place, row in enumerate(self.weights.probabilities(marks, logits).tolist()):
+            label = self.weights.label(row)
+            label = "none" if label == "threat" and playful[place] else label
+            readings[mine[place]] = Sensitivity(label=label, scores=dict(zip(LABELS, row, strict=True)))
         return readings
+
+
+def _playful(marks: Floats) -> NDArray[np.bool_]:
+    """Tell of each text whether it has an idiom and beside it no sign of violence: `you will lick your fingers`."""
+    order = list(_patterns("en")[1])
+    violent = marks[:, [order.index(name) for name in VIOLENT]].any(axis=1)
+    found: NDArray[np.bool_] = (marks[:, len(order)] > 0) & ~violent
+    return found
 
 
 def centered_logits(encoded: Encoded, rows: Sequence[int]) -> NDArray[np.float32]:

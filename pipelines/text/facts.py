@@ -51,6 +51,9 @@ NUMBER = regex.compile(
     r"(?:[$€£¥]\s?)?\p{Nd}+(?:[.,:/\-]\p{Nd}+)*"
     r"(?:\s?[%€£¥]|\s(?:am|pm|k|km|kg)\b|\p{L}+)?"
 )
+# Of a phone, a card, an account, an order: seven digits and more in groups are one number.
+GROUPED = regex.compile(r"(?<![\p{Nd}.,:/])(?=(?:[ -]?\p{Nd}){7})\p{Nd}{2,6}(?:[ -]\p{Nd}{2,6})+(?![.,:/]?\p{Nd})")
+GAPS = regex.compile(r"[ -]")
 SPACE = regex.compile(r"\s+")
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
 # What somebody's program fills in later; none is a word of the text.
@@ -79,6 +82,9 @@ def _facts(text: str) -> tuple[str, ...]:
         if entity.label != "EMOJI":
             marked[entity.start : entity.end] = " " * (entity.end - entity.start)
     folded = ENGLISH_ONCE.sub(" ", "".join(marked).casefold().replace("\u2019", "'"))
+    for grouped in GROUPED.findall(folded):
+        found.append(GAPS.sub("", grouped))
+        folded = folded.replace(grouped, " ", 1)
     found += [SPACE.sub("", number).translate(MINUS) for number in NUMBER.findall(folded)]
     # Without accents, which one leaves out and another puts back: `sabado` and `sábado` are one day.
     for word in WORD.findall(folded.translate(BARE)):

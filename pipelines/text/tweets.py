@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_WEIGHTED_LENGTH = 280
+# Of paying accounts; their timelines show 280 of it before "Show more".
+MAX_LONG_LENGTH = 4_000
 URL_LENGTH = 23
 EMOJI_LENGTH = 2
 MAX_URL_CHARACTERS = 4096
@@ -82,9 +84,9 @@ def weighted_length(text: str) -> int:
     return _plain_length(text) + sum(weight - _plain_length(text[start:end]) for start, end, weight in _marks(text))
 
 
-def is_valid(text: str) -> bool:
-    """Tell whether X would take the text: not blank, no forbidden character, at most 280 weighted characters."""
-    return is_postable(text) and weighted_length(text) <= MAX_WEIGHTED_LENGTH
+def is_valid(text: str, limit: int = MAX_WEIGHTED_LENGTH) -> bool:
+    """Tell whether X would take the text: not blank, no forbidden character, at most `limit` weighted characters."""
+    return is_postable(text) and weighted_length(text) <= limit
 
 
 def is_postable(text: str) -> bool:

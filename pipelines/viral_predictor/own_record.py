@@ -72,7 +72,7 @@ class Record:
 def usable_posts(draft: Draft) -> list[Post]:
     """Return the author's last 100 posts older than 24 h at `posted_at` (all ages without it), oldest first."""
     before = None if draft.posted_at is None else draft.posted_at - SETTLED
-    settled = [post for post in draft.history if before is None or post.created_at <= before]
+    settled = [post for post in draft.own_posts if before is None or post.created_at <= before]
     return sorted(settled, key=lambda post: post.created_at)[-MAX_POSTS:]
 
 

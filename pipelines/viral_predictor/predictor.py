@@ -32,7 +32,7 @@ from pipelines.viral_predictor.own_record import (
     usable_posts,
 )
 from pipelines.viral_predictor.scope import Scope, scope_of
-from pipelines.viral_predictor.substance import MOST_POINTS, SubstanceModel, points_off
+from pipelines.viral_predictor.substance import SubstanceModel, points_off
 from pipelines.weights import read_arrays, read_weights
 
 FORMAT: Final = 2
@@ -40,6 +40,8 @@ NOTE: Final = (
     "The text reads as filler, clickbait or a heap of words: `substance` takes points off, by judgement, not "
     "by measured engagement. Say what happened, when or for whom."
 )
+# Fewer points off need no word.
+SAID_FROM: Final = 5.0
 METHOD: Final = "exact terms of an additive model, relative to the average training post"
 logger = logging.getLogger(__name__)
 
@@ -86,6 +88,8 @@ class ViralPredictor:
         self.default_language = default_language
         # The score rests on none of X's published ranking weights.
         self.weights_version: str | None = None
+        # The version of the bundled weights that an account's own posts moved to these, if they did.
+        self.retrained_from: str | None = None
         self._base = float(weights.base)
         self._calibration: list[list[list[float]]] = weights.calibration.tolist()
         self._importance = np.append(weights.importance, 0.0)
@@ -106,7 +110,9 @@ class ViralPredictor:
         # Both dictionaries are read now, not at the first request.
         scope_of("Ravens like wooden zapatos.")
         weights = Weights(words=arrays["words"].astype(np.float32), **numbers)
-        return cls(weights, str(metadata["version"]), substance)
+        loaded = cls(weights, str(metadata["version"]), substance)
+        loaded.retrained_from = metadata.get("retrained_from")
+        return loaded
 
     def predict(self, drafts: Sequence[Draft]) -> list[Prediction]:
         """Score drafts in their order; nothing is drawn at random and nothing is read from the clock.
@@ -149,8 +155,8 @@ class ViralPredictor:
                 contributions.update(own)
                 author_points = sum(own.values())
             subscores = Subscores(wording=wording_points, author=author_points, time=time_points)
-            note = scope.note() if by_record else None
-            if contributions.get("substance", 0.0) <= -MOST_POINTS / 2:
+            note = scope.note(by_record=True) if by_record else None
+            if contributions.get("substance", 0.0) <= -SAID_FROM:
                 note = NOTE
             predictions.append(self._prediction(contributions, subscores, records[row], own_posts[row], note))
         return predictions
@@ -176,6 +182,11 @@ class ViralPredictor:
         words, counts, _ = self._terms(draft_wording(texts, self.weights.bits), [None] * len(texts))
         points: Floats = words + counts.sum(axis=1)
         return points
+
+    def word_points(self, texts: Sequence[str]) -> Floats:
+        """Return what the words of each text are worth, (texts,) in score points: the contribution `words`."""
+        words, _, _ = self._terms(draft_wording(texts, self.weights.bits), [None] * len(texts))
+        return words
 
     def _prediction(
         self,
@@ -238,9 +249,9 @@ class ViralPredictor:
         known: dict[tuple[int, datetime | None], tuple[Record | None, int]] = {}
         found = []
         for row, draft in enumerate(drafts):
-            if id(draft.history) not in places:
-                places[id(draft.history)] = firsts.setdefault(draft.history, row)
-            key = (places[id(draft.history)], draft.posted_at)
+            if id(draft.own_posts) not in places:
+                places[id(draft.own_posts)] = firsts.setdefault(draft.own_posts, row)
+            key = (places[id(draft.own_posts)], draft.posted_at)
             if key not in known:
                 posts = usable_posts(draft)
                 known[key] = (self._record(posts) if posts else None, len(posts))

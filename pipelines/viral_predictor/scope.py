@@ -26,38 +26,42 @@ SCORED: Final = "en"
 
 Reason = Literal["language", "words", "repetition", "row", "begging", "code", "placeholder", "shouting"]
 
+BY_RECORD: Final = {
+    "en": "Scored by your own posts and the hour alone: wordings in `{code}` were not measured.",
+    "es": "Nota solo por tus publicaciones y la hora: la redacción en `{code}` no se valora.",
+}
 NOTES: Final[dict[Reason, dict[str, str]]] = {
     "language": {
         "en": "No score: only English posts were measured, and the text reads as `{code}`.",
-        "es": "Sin puntuación: solo se midió con textos en inglés, y este se lee como `{code}`.",
+        "es": "Sin nota: solo está comprobada en inglés, y este texto está en `{code}`.",
     },
     "words": {
         "en": "No score: hardly any word of the text is in a dictionary.",
-        "es": "Sin puntuación: casi ninguna palabra del texto está en un diccionario.",
+        "es": "Sin nota: casi ninguna palabra del texto está en un diccionario.",
     },
     "repetition": {
         "en": "No score: the text says the same again and again. Say it once.",
-        "es": "Sin puntuación: el texto repite lo mismo una y otra vez. Dilo una vez.",
+        "es": "Sin nota: el texto repite lo mismo una y otra vez. Dilo una vez.",
     },
     "row": {
         "en": "No score: a row of words, tags, handles or emoji is no post. Write a sentence.",
-        "es": "Sin puntuación: una fila de palabras, etiquetas, menciones o emojis no es un tuit. Escribe una frase.",
+        "es": "Sin nota: una fila de palabras, etiquetas, menciones o emojis no es un tuit. Escribe una frase.",
     },
     "begging": {
         "en": "No score: the text asks for reactions and says little else. Say what it is about.",
-        "es": "Sin puntuación: el texto pide reacciones y dice poco más. Di de qué trata.",
+        "es": "Sin nota: el texto pide reacciones y dice poco más. Di de qué trata.",
     },
     "code": {
         "en": "No score: the text reads as code or a log.",
-        "es": "Sin puntuación: el texto parece código o un registro.",
+        "es": "Sin nota: el texto parece código o un registro.",
     },
     "placeholder": {
         "en": "No score yet: fill in the placeholder first.",
-        "es": "Sin puntuación todavía: rellena antes el hueco.",
+        "es": "Sin nota todavía: rellena antes el hueco.",
     },
     "shouting": {
         "en": "No score: capitals and exclamation marks leave nothing to read. Write it in plain letters.",
-        "es": "Sin puntuación: mayúsculas y exclamaciones no dejan nada que leer. Escríbelo en letras normales.",
+        "es": "Sin nota: mayúsculas y exclamaciones no dejan nada que leer. Escríbelo en letras normales.",
     },
 }
 
@@ -79,11 +83,12 @@ class Scope(NamedTuple):
     reason: Reason | None
     language: str
 
-    def note(self) -> str | None:
-        """Say why, in Spanish for a Spanish text."""
+    def note(self, *, by_record: bool = False) -> str | None:
+        """Say why, or what the score rests on where the author's record decides; in Spanish for a Spanish text."""
         if self.reason is None:
             return None
-        return NOTES[self.reason]["es" if self.language == "es" else "en"].format(code=self.language)
+        notes = BY_RECORD if by_record else NOTES[self.reason]
+        return notes["es" if self.language == "es" else "en"].format(code=self.language)
 
 
 @lru_cache(maxsize=8192)
@@ -123,13 +128,19 @@ def _no_prose(prose: str, words: Sequence[str], marks: Counter[str]) -> Reason |
     loud = sum(letter.isupper() for letter in letters) > 0.5 * len(letters)
     crowd = marks["HASHTAG"] >= max(8, 2 * n) or marks["MENTION"] >= max(8, 2 * n) or marks["EMOJI"] >= max(6, 2 * n)
     found: dict[Reason, bool] = {
-        "placeholder": PLACEHOLDER.search(prose) is not None,
+        "placeholder": any(map(_waits, PLACEHOLDER.finditer(prose))),
         "begging": words.count("rt") >= FEW or begging >= max(FEW, BEGGING_SHARE * n),
-        "code": len(CODE.findall(prose)) > 1,
+        "code": len(CODE.findall(PACKAGE.sub(" ", prose))) > 1,
         "row": n == 0 or crowd or _is_row(prose, words),
         "shouting": loud and n >= FEW and prose.count("!") >= 2 * FEW,
     }
     return next((reason for reason, holds in found.items() if holds), None)
+
+
+def _waits(found: regex.Match[str]) -> bool:
+    """Tell whether a placeholder waits to be filled: `{name}` does, `{jstor}` is how R names its packages."""
+    named = PACKAGE.fullmatch(found[0])
+    return named is None or _is_known(named[1]) or knows("es", named[1])
 
 
 def _is_row(prose: str, words: Sequence[str]) -> bool:
@@ -190,6 +201,7 @@ PLACEHOLDER: Final = regex.compile(
     r"[^\]]{0,60}\]|<\s*[\p{Lu}_]{3,}\s*>|[$\u20ac\u00a3]X{2,}|\bX{2,},X{3}\b|\bX{4,}\b|\bTODO:|(?<!\d)%[sd]\b"
     r"|(?i:lorem ipsum|\byour (?:post|text|tweet|message) (?:goes )?here\b)",
 )
+PACKAGE: Final = regex.compile(r"\{([a-z][a-z\d]+)\}")
 CODE: Final = regex.compile(
     r"\w\(\w*\)|[=!<>]=|=>|\+\+|\b\w+\[\w+\]|[{}]|;$|\b\w+=-?\d|%20|\b(?:ERR!|ERROR|WARN|INFO|DEBUG)\b|\bnull\b"
     r"|\bNaN\b|\b0x[\da-f]+\b|\b[\da-f]{12,}\b|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"

@@ -88,10 +88,15 @@ class WordingModel:
     def load(cls, folder: Path, encoder: Encoder, predictor: ViralPredictor) -> WordingModel:
         """Read weights.npz and metadata.json from `folder`.
 
+        What it promises was measured beside the bundled predictor: one that an account's own posts moved is left for
+        that one, which stands beside `folder`.
+
         Raises:
             WeightsRefused: a file is missing or unreadable or not that of the metadata, or the weights were learned
                 beside another encoder or viral predictor.
         """
+        if predictor.retrained_from:
+            predictor = ViralPredictor.load(folder.parent / "viral_predictor")
         metadata, files = read_weights(folder, FORMAT)
         for name, version in (("encoder", encoder.version), ("viral_predictor", predictor.version)):
             if metadata[name] != version:

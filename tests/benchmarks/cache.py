@@ -4,7 +4,6 @@ The cache stays on for an engine only where a hit is at least 3 times cheaper. H
 a hit still writes its row. Writes one JSON into tests/benchmarks/results.
 """
 
-import datetime as dt
 import itertools
 import json
 import statistics
@@ -16,10 +15,10 @@ from typing import Any
 
 import orjson
 import uvloop
-import yaml
 
-from tests.benchmarks import analyze_query
+from tests.benchmarks import machine
 from tests.benchmarks.load import run
+from tests.benchmarks.systems import alone, deployment, product
 from tests.checkpoints import save_model
 
 ROUNDS = 5
@@ -52,20 +51,16 @@ async def measure(url: str) -> dict[str, Any]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mc", dir="/tmp") as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o711)
-        tree = yaml.safe_load((analyze_query.ROOT / "serve_config.yaml").read_text())
-        application = tree["applications"][0]
-        application["args"]["language_model"] = save_model(folder / "gpt2", chat=False, steps=60)
-        application["deployments"][0]["user_config"]["cache_engines"] = ["templates", "lm"]
-        (folder / "serve_config.yaml").write_text(yaml.safe_dump(tree))
-        with (
-            analyze_query.servers(folder) as (_, environment),
-            analyze_query.serving("ours", folder, environment) as url,
-        ):
-            result = uvloop.run(measure(url))
-    result = {"benchmark": "cache", "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")} | result
-    (analyze_query.RESULTS / "cache.json").write_text(json.dumps(result, indent=1) + "\n")
+        model = save_model(Path(temporary) / "gpt2", chat=False, steps=60)
+
+        def cached(tree: dict[str, Any]) -> None:
+            tree["applications"][0]["args"]["language_model"] = model
+            deployment(tree, "ingress")["user_config"]["cache_engines"] = ["templates", "lm"]
+
+        with alone(product(cached)) as running:
+            result = uvloop.run(measure(running.url))
+    result = {"benchmark": "cache", **machine.described()} | result
+    machine.write("cache", result)
     print(json.dumps(result, indent=1))
 
 

@@ -15,6 +15,9 @@ HEAD = b'{"id":"0","persisted":true,"degraded":[],"analysis":"'
 
 
 class ConstantAnswers:
+    def engine(self, _query: Any) -> str:
+        return "templates"
+
     async def answer(self, _query: Any, _account: str, _key: str | None) -> bytes:
         return HEAD + b"x" * (SIZE - len(HEAD) - 2) + b'"}'
 
@@ -28,6 +31,9 @@ class ConstantIngress:
     def __serve_build_asgi_app__(self) -> Gate:
         self.gate = Gate(create_api(self), {}, IngressMetrics().response)
         return self.gate
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         config = IngressConfig.model_validate(user_config)

@@ -5,14 +5,10 @@ its own or engages with one, and SQL counts what arrived. Writes one JSON into r
 """
 
 import asyncio
-import datetime as dt
 import itertools
-import json
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,7 +17,8 @@ import numpy as np
 import orjson
 import uvloop
 
-from tests.benchmarks import analyze_query
+from tests.benchmarks import machine
+from tests.benchmarks.systems import alone
 
 EVENTS, WRITERS, ROUNDS = 60_000, 8, 3
 SIZES = (100, 1_000, 10_000)
@@ -112,17 +109,10 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="me", dir="/tmp") as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o711)
-        (folder / "serve_config.yaml").write_bytes((analyze_query.ROOT / "serve_config.yaml").read_bytes())
-        with (
-            analyze_query.servers(folder) as (database_url, environment),
-            analyze_query.serving("ours", folder, environment) as url,
-        ):
-            found = uvloop.run(measure(url, database_url))
-    found |= {"benchmark": "experiments", "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
-    (analyze_query.RESULTS / "experiments.json").write_text(json.dumps(found, indent=1) + "\n")
+    with alone() as running:
+        found = uvloop.run(measure(running.url, running.database_url))
+    found |= {"benchmark": "experiments", **machine.described()}
+    machine.write("experiments", found)
     print(table(found))
 
 

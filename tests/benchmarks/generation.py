@@ -6,26 +6,22 @@ callers keep it busy; the memory of each replica. Real queries, no two equal; wr
 """
 
 import asyncio
-import datetime as dt
 import itertools
 import json
 import statistics
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import orjson
-import psutil
 import uvloop
 
-from tests.benchmarks import analyze_query
+from tests.benchmarks import machine
 from tests.benchmarks.load import Answered, paced
+from tests.benchmarks.systems import Running, alone, titled
 
-QUERIES = json.loads((analyze_query.ROOT / "tests/models/queries.json").read_text())
-RESULT = analyze_query.RESULTS / "generation.json"
+QUERIES = json.loads((machine.ROOT / "tests/models/queries.json").read_text())
 N = 5
 REQUESTS = {1: 40, 4: 60}
 BUDGET_MS = 300
@@ -143,14 +139,14 @@ async def _keep_busy(url: str, start: int) -> None:
                 await response.read()
 
 
-def memory_mib() -> dict[str, int]:
-    """Resident MiB of each replica of ours on this machine."""
+def memory_mib(running: Running) -> dict[str, int]:
+    """Resident MiB of each replica."""
     found: dict[str, int] = {}
-    for process in psutil.process_iter(["cmdline", "memory_info"]):
-        title = " ".join(process.info["cmdline"] or ())
+    for process in running.processes():
+        title = titled(process)
         if "ServeReplica:murmuration:" in title:
             name = title.split("ServeReplica:murmuration:")[1].split()[0].split("#")[0]
-            found[name] = max(found.get(name, 0), process.info["memory_info"].rss >> 20)
+            found[name] = max(found.get(name, 0), process.memory_info().rss >> 20)
     return found
 
 
@@ -169,21 +165,13 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    result: dict[str, Any] = {"benchmark": "generation"}
-    with tempfile.TemporaryDirectory(prefix="mg", dir="/tmp") as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o711)
-        (folder / "serve_config.yaml").write_text((analyze_query.ROOT / "serve_config.yaml").read_text())
-        with (
-            analyze_query.servers(folder) as (_, environment),
-            analyze_query.serving("ours", folder, environment) as url,
-        ):
-            result["generate"] = uvloop.run(generate(url))
-            result["within_300_ms"] = uvloop.run(within_budget(url))
-            result["without_a_writer"] = uvloop.run(beside(url))
-            result["memory_mib"] = memory_mib()
-    result["date"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    result: dict[str, Any] = {"benchmark": "generation", **machine.described()}
+    with alone() as running:
+        result["generate"] = uvloop.run(generate(running.url))
+        result["within_300_ms"] = uvloop.run(within_budget(running.url))
+        result["without_a_writer"] = uvloop.run(beside(running.url))
+        result["memory_mib"] = memory_mib(running)
+    machine.write("generation", result)
     print(table(result))
 
 

@@ -1,9 +1,12 @@
-"""A closed loop of clients on loopback: `concurrency` callers, each with one request in flight, for a fixed number."""
+"""Clients on loopback: closed loops of so many callers, each with one request in flight, and open ones at a rate."""
 
 import asyncio
+import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import aiohttp
 import numpy as np
@@ -19,11 +22,13 @@ class Run:
     latencies_ms: Sequence[float]
     ids: Sequence[str]
     errors: int
+    refused: int
 
     def summary(self) -> dict[str, float | int]:
-        """Requests/s, percentiles and errors."""
+        """Requests/s, percentiles, errors, and what was told to come back."""
         if not self.latencies_ms:
-            return {"concurrency": self.concurrency, "requests_per_s": 0.0, "errors": self.errors}
+            nothing = {"concurrency": self.concurrency, "requests_per_s": 0.0}
+            return nothing | {"errors": self.errors, "refused": self.refused}
         p50, p95, p99 = np.percentile(self.latencies_ms, [50, 95, 99])
         return {
             "concurrency": self.concurrency,
@@ -33,33 +38,52 @@ class Run:
             "p95_ms": round(p95, 1),
             "p99_ms": round(p99, 1),
             "errors": self.errors,
+            "refused": self.refused,
         }
 
 
 def counts(body: bytes) -> str | None:
-    """The id of an answer that counts (nothing degraded, row committed), or None."""
+    """The id of an answer that counts (nothing degraded, row committed), or None; of a list of one its only answer."""
     answer = orjson.loads(body)
+    if isinstance(answer, list):
+        (answer,) = answer
     return answer["id"] if answer["persisted"] and not answer["degraded"] else None
 
 
-async def run(url: str, bodies: Iterator[bytes], concurrency: int, requests: int, key: str | None = None) -> Run:
-    """Send `requests` bodies with `concurrency` in flight and keep what came back."""
+async def run(
+    url: str,
+    bodies: Iterator[bytes],
+    concurrency: int,
+    requests: float,
+    key: str | None = None,
+    *,
+    seconds: float = math.inf,
+) -> Run:
+    """Send `requests` bodies with `concurrency` in flight, none after `seconds`, and keep what came back.
+
+    Who is told by a 503 when to come back waits for so long.
+    """
     headers = {"content-type": "application/json"} | ({"x-api-key": key} if key else {})
     latencies: list[float] = []
     ids: list[str] = []
-    errors = 0
+    errors = refused = 0
     left = requests
 
     async def caller(session: aiohttp.ClientSession) -> None:
-        nonlocal errors, left
-        while left > 0:
+        nonlocal errors, left, refused
+        while left > 0 and time.perf_counter() < until:
             left -= 1
             started = time.perf_counter()
             try:
                 async with session.post(url, data=next(bodies), headers=headers) as response:
                     body = await response.read()
                     identity = counts(body) if response.status == 200 else None
-            except aiohttp.ClientError:
+                    wait_s = response.headers.get("retry-after") if response.status == 503 else None
+                if wait_s is not None:
+                    refused += 1
+                    await asyncio.sleep(max(0.0, min(float(wait_s), until - time.perf_counter())))
+                    continue
+            except (aiohttp.ClientError, TimeoutError):
                 identity = None
             if identity is None:
                 errors += 1
@@ -70,8 +94,9 @@ async def run(url: str, bodies: Iterator[bytes], concurrency: int, requests: int
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as session:
         started = time.perf_counter()
+        until = started + seconds
         await asyncio.gather(*(caller(session) for _ in range(concurrency)))
-        return Run(concurrency, time.perf_counter() - started, latencies, ids, errors)
+        return Run(concurrency, time.perf_counter() - started, latencies, ids, errors, refused)
 
 
 @dataclass(frozen=True)
@@ -104,3 +129,68 @@ async def paced(url: str, bodies: Iterator[bytes], rate: float, seconds: float) 
 
         await asyncio.gather(*(one(started + number / rate) for number in range(int(rate * seconds))))
     return answered
+
+
+class Steady:
+    """`rate` requests a second for as long as the context lasts, whatever comes back; the numbers grow meanwhile.
+
+    `failed` notes when (time.monotonic) requests were sent that got no 200 within `timeout_s`, `degraded` of those
+    whose answer lacked something or was not stored.
+    """
+
+    def __init__(
+        self, url: str, bodies: Iterator[bytes], rate: float, key: str | None = None, *, timeout_s: float = 10
+    ) -> None:
+        self.url, self.bodies, self.rate, self.timeout_s = url, bodies, rate, timeout_s
+        self.headers = {"content-type": "application/json"} | ({"x-api-key": key} if key else {})
+        self.sent = 0
+        self.in_flight = 0
+        self.latencies_ms: list[float] = []
+        self.failed: list[float] = []
+        self.degraded: list[float] = []
+        self.why: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Self:
+        self._pacing = asyncio.create_task(self._pace())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pacing.cancel()
+        await asyncio.wait([self._pacing])
+        if not self._pacing.cancelled():
+            self._pacing.result()
+
+    async def _pace(self) -> None:
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(self.timeout_s)
+        tasks: set[asyncio.Task[None]] = set()
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            started = time.monotonic()
+            try:
+                while True:
+                    due = started + self.sent / self.rate
+                    await asyncio.sleep(max(due - time.monotonic(), 0.0))
+                    self.sent += 1
+                    task = asyncio.create_task(self._one(session, due))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+            finally:
+                if tasks:
+                    await asyncio.wait(tasks)
+
+    async def _one(self, session: aiohttp.ClientSession, due: float) -> None:
+        self.in_flight += 1
+        try:
+            async with session.post(self.url, data=next(self.bodies), headers=self.headers) as response:
+                body = await response.read()
+            if response.status != 200:
+                self.failed.append(due)
+                self.why[str(response.status)] += 1
+            elif counts(body) is None:
+                self.degraded.append(due)
+            self.latencies_ms.append((time.monotonic() - due) * 1000)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self.failed.append(due)
+            self.why[type(error).__name__] += 1
+        finally:
+            self.in_flight -= 1

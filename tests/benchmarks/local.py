@@ -1,12 +1,18 @@
-"""The same models in one process, for the systems that the cluster is compared with."""
+"""The same models in one process, without a cluster."""
 
 import asyncio
-from collections.abc import Callable
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
+import uuid_utils.compat
 import yaml
 
 from deployments.settings import Args, GeneratorConfig, IngressConfig, QueryAnalyzerConfig, SentimentConfig
@@ -16,11 +22,13 @@ from pipelines.generator.generator import Generator
 from pipelines.generator.judge import Judge
 from pipelines.generator.second_opinion import load_second_opinions
 from pipelines.query_analyzer.analyzer import QueryAnalyzer
+from pipelines.records import Brief, Draft
 from pipelines.sentiment.ensemble import SentimentEnsemble
 from pipelines.sentiment.sensitivity import SensitivityModel
 from pipelines.viral_predictor.predictor import ViralPredictor
 from pipelines.viral_predictor.substance import SubstanceModel
 from pipelines.viral_predictor.wording import WordingModel
+from store.postgres import AnalyzedQuery, Store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,3 +99,83 @@ def on(executor: Executor, handles: Handles) -> Handles:
             for name, model in vars(handles).items()
         }
     )
+
+
+class Unwatched:
+    """Metrics that nobody reads."""
+
+    def batch(self, stage: str, items: int, seconds: float) -> None: ...
+
+    def failed(self, stage: str, reason: str) -> None: ...
+
+
+async def connect() -> Store:
+    config = ingress_config()
+    return await Store.connect(
+        os.environ["DATABASE_URL"], min_size=1, max_size=config.store_pool_size, timeout_s=config.store_deadline_s
+    )
+
+
+async def batches(seconds: float) -> tuple[float, dict[str, float]]:
+    """Texts/s of the pipeline alone, in batches of 64 with its insert and without HTTP, and ms a text of each stage."""
+    handles = models()
+    store = await connect()
+    done = 0
+    spent: Counter[str] = Counter()
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        noted = time.perf_counter()
+        yield
+        spent[name] += time.perf_counter() - noted
+
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while loop.time() - started < seconds:
+        texts = [
+            f"We launch our new running shoes number {done + n} next week. Pre-orders are open!" for n in range(64)
+        ]
+        with stage("query_analyzer"):
+            analyses = handles.query_analyzer.analyze([(text, None) for text in texts]).results
+        with stage("sentiment"):
+            affects = handles.sentiment.read([(text, "en") for text in texts]).results
+        briefs = [
+            Brief(query=text, language="en", keywords=tuple(k.text for k in analysis.keywords), n=5)
+            for text, analysis in zip(texts, analyses, strict=True)
+        ]
+        with stage("generator"):
+            written = [drafts.proposals for drafts in handles.generator.write(briefs).results]
+        drafts = [
+            Draft(text=text)
+            for query, proposals in zip(texts, written, strict=True)
+            for text in (query, *(proposal.text for proposal in proposals))
+        ]
+        with stage("viral_predictor"):
+            predictions = iter(handles.viral_predictor.predict(drafts).results)
+        rows = []
+        for text, analysis, affect, proposals in zip(texts, analyses, affects, written, strict=True):
+            own, *scored = [next(predictions) for _ in range(1 + len(proposals))]
+            result = {
+                "analysis": analysis,
+                "affect": affect,
+                "prediction": own,
+                "templates": [*zip(proposals, scored, strict=True)],
+            }
+            rows.append(
+                AnalyzedQuery(
+                    id=uuid_utils.compat.uuid7(),
+                    account_id="default",
+                    query_text=text,
+                    request=b"{}",
+                    analysis_result=orjson.dumps(result),
+                    viral_score=own.viral_score,
+                    degraded=(),
+                    model_versions=b"{}",
+                )
+            )
+        with stage("store"):
+            await store.save_queries(rows)
+        done += len(rows)
+    rate = done / (loop.time() - started)
+    await store.close()
+    return rate, {name: 1000 * seconds / done for name, seconds in spent.items()}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,31 +25,57 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from deployments import snapshots
 from deployments.http.gate import Gate
 from deployments.http.ingress import create_api
+from deployments.imports import Imports, import_in_thread
+from deployments.keys import StoredKeys
 from deployments.library import Library
+from deployments.live import Live
+from deployments.own_posts import OwnPosts
+from deployments.settings import IngressConfig, read_serve_config
+from deployments.upkeep import Upkeep
 from store.cache import Cache
+from store.errors import StoreUnavailable
 from store.migrate import migrate
 from store.postgres import AnalyzedQuery, Store
 from store.templates import Reading, save_readings
-from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
+from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis, find_url
+from supervisor.ports import free_port
 
 Answer = Callable[..., AnalyzedQuery]
+ROOT = Path(__file__).resolve().parents[2]
+SERVED = read_serve_config(ROOT / "serve_config.yaml").applications[0]
+INGRESS = IngressConfig.model_validate(SERVED.deployments[0].user_config)
+# A disk that need not sync: databases come and go with every test. What a kill of the server loses is the same there.
+MEMORY = Path("/dev/shm")
+COLLECTOR = INGRESS.collector
 KEYS = {"default": "d" * 20, "acme": "a" * 20}
 
 
 @dataclass
 class Front:
-    """Routes without a cluster: the store and the library, no models."""
+    """Routes without a cluster: the store and the library, no models; files are imported in a thread."""
 
     answers: Any
+    imports: Imports | None = None
+    upkeep: Upkeep | None = None
+    live: Live | None = None
+    keys: StoredKeys | None = None
     not_ready: tuple[()] = ()
+
+
+@pytest.fixture(autouse=True)
+def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the clock is not what a test is about, a first load may take as long as a busy machine wants."""
+    if request.node.get_closest_marker("clock") is None:
+        monkeypatch.setattr(snapshots, "FIRST_LOAD_S", 20.0)
 
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
     # Not tmp_path: the user that Postgres runs as could not pass through it.
-    folder = Path(tempfile.mkdtemp(prefix="murmuration-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="murmuration-tests-", dir=MEMORY if MEMORY.is_dir() else None))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
@@ -59,6 +89,55 @@ def postgres(servers_folder: Path) -> Iterator[EmbeddedPostgres]:
     asyncio.run(migrate(_database(server.url, "migrated")))
     yield server
     server.stop()
+
+
+@dataclass(frozen=True)
+class Product:
+    """The whole product in a process of its own, with its models; without its writer unless `--writer` says so."""
+
+    url: str
+    database_url: str
+
+    def client(self, account: str) -> httpx.Client:
+        """Calls with the key of an account, each on a connection of its own: the server ends those that idle."""
+        headers, limits = {"x-api-key": key_of(account)}, httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(base_url=self.url, headers=headers, limits=limits, timeout=60, trust_env=False)
+
+
+ACCOUNTS = ("default", "acme", "stranger-1", "stranger-2")
+
+
+def key_of(account: str) -> str:
+    """The key of an account of the whole product."""
+    return f"a-key-for-the-tests-of-{account}"
+
+
+@pytest.fixture(scope="session")
+def product(servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[Product]:
+    folder, port = servers_folder / "product", free_port()
+    folder.mkdir()
+    folder.chmod(0o711)
+    keys = [f"{account}={key_of(account)}" for account in ACCOUNTS]
+    command = [sys.executable, "-m", "tests.one_process", "--port", str(port), "--data", str(folder)]
+    command += [] if request.config.getoption("--writer") else ["--no-writer"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*command, "--accounts", *keys], cwd=ROOT, stdout=log, stderr=log)
+    product = Product(f"http://127.0.0.1:{port}", "")
+    try:
+        while not _answers(product):
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield Product(product.url, find_url(folder))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def _answers(product: Product) -> bool:
+    try:
+        return httpx.get(f"{product.url}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +161,26 @@ def _database(url: str, name: str) -> str:
 
 async def _execute(url: str, sql: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute(sql)
-    await connection.close()
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def _drop(postgres: EmbeddedPostgres, name: str) -> None:
+    """Drop a database and end who is still in it.
+
+    The server's own vacuum may be among them for a moment, and Postgres lets only a superuser end that.
+    """
+    for wait in (0.1, 0.5, 2.0, 8.0, None):
+        try:
+            await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        except asyncpg.InsufficientPrivilegeError:
+            if wait is None:
+                raise
+            await asyncio.sleep(wait)
+        else:
+            return
 
 
 @pytest.fixture
@@ -91,7 +188,7 @@ async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     name = f"empty_{uuid.uuid4().hex}"
     await _execute(postgres.url, f'CREATE DATABASE "{name}"')
     yield _database(postgres.url, name)
-    await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await _drop(postgres, name)
 
 
 @pytest.fixture
@@ -100,7 +197,7 @@ async def database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     await _execute(postgres.url, f'CREATE DATABASE "{name}" TEMPLATE "migrated"')
     yield _database(postgres.url, name)
     postgres.start()  # for the tests that end it
-    await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await _drop(postgres, name)
 
 
 @pytest.fixture
@@ -119,7 +216,7 @@ async def store(database: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def cache(redis: EmbeddedRedis) -> AsyncIterator[Cache]:
-    cache = Cache(redis.url, namespace=uuid.uuid4().hex, ttl_s=60, timeout_s=0.5)
+    cache = Cache(redis.url, namespace=uuid.uuid4().hex, ttl_s=60, timeout_s=3.0)
     yield cache
     await cache.close()
     redis.start()
@@ -146,11 +243,13 @@ def answer() -> Answer:
 
 
 @asynccontextmanager
-async def hanging(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Stop the backend that serves the store's only connection to the database of `connection`."""
-    backend = await connection.fetchval(
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'murmuration' AND datname = current_database()"
-    )
+async def hanging(store: Store) -> AsyncIterator[None]:
+    """Stop the backend of the store's only connection, which is opened again where a slow machine has lost it."""
+    while True:
+        with contextlib.suppress(StoreUnavailable):
+            async with store._connection() as connection:
+                backend = connection.get_server_pid()
+                break
     os.kill(backend, signal.SIGSTOP)
     try:
         yield
@@ -170,8 +269,13 @@ def library(store: Store) -> Library:
 
 
 @pytest.fixture
-def gate(store: Store, library: Library) -> Gate:
-    gate = Gate(create_api(Front(SimpleNamespace(library=library, store=store))), KEYS, lambda *_: None)
+def gate(store: Store, library: Library, database: str) -> Gate:
+    answers = SimpleNamespace(library=library, store=store, own_posts=OwnPosts(store), on_answer=lambda _: None)
+    live = Live(store.figures.of, None, INGRESS.live)
+    keys = StoredKeys(every_s=5, grace_s=60)
+    keys.table = store.keys
+    front = Front(answers, Imports(database, import_in_thread), Upkeep(store, None, COLLECTOR), live, keys)
+    gate = Gate(create_api(front), KEYS, lambda *_: None, stored=keys)
     gate.max_requests = 64
     return gate
 

@@ -23,6 +23,8 @@ from redis import Redis
 from store.errors import ServerFailed
 from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis, find_url
 
+pytestmark = pytest.mark.clock
+
 PARENT = """
 import json, sys, time
 from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,12 @@ import httpx
 import pytest
 from scipy.stats import binomtest, chi2_contingency
 
+from deployments.http.templates import EXAMPLE_TEMPLATE
 from pipelines.experiments.assignment import assign
-from tests.integration.conftest import fields
+from store.postgres import Store
+from tests.integration.conftest import fields, save_metrics
 from tests.integration.experiment_calls import counts, created, event, results, told
+from tests.integration.test_template_api import READING
 
 
 async def test_a_bad_event_never_costs_the_rest_of_its_batch(client: httpx.AsyncClient) -> None:
@@ -288,10 +292,14 @@ async def test_a_bandit_moves_its_units_and_says_what_that_costs(client: httpx.A
 
 
 async def test_a_switchback_gives_each_slot_its_variant_and_is_read_once_it_is_over(
-    client: httpx.AsyncClient, connection: asyncpg.Connection
+    client: httpx.AsyncClient, store: Store, connection: asyncpg.Connection
 ) -> None:
     slots = {"blocks": 8, "slot_minutes": 30, "washout_minutes": 10}
-    experiment = await created(client, design="switchback", slots=slots)
+    template = (await client.post("/templates", json=EXAMPLE_TEMPLATE)).json()
+    variants = [{"name": "control"}, {"name": "b", "template_id": template["id"]}]
+    # X's own engagements are far more than likes and retweets.
+    await save_metrics(store, [replace(READING, post_id=f"other {n}", engagements=500) for n in range(3)])
+    experiment = await created(client, design="switchback", slots=slots, variants=variants)
     path = f"/ab-test/{experiment['id']}"
     schedule = experiment["schedule"]
     assert experiment["plan"]["channel"] == "organic"
@@ -331,4 +339,6 @@ async def test_a_switchback_gives_each_slot_its_variant_and_is_read_once_it_is_o
 
     await client.post(f"{path}/stop")
     assert (await client.post(f"{path}/conclude")).status_code == 200
-    assert await connection.fetchval("SELECT count(*) FROM performance_metrics WHERE likes > 0") == 16
+    assert await connection.fetchval("SELECT count(*) FROM performance_metrics WHERE compared_rate > 0") == 16
+    learned = (await client.get(f"/templates/{template['id']}")).json()
+    assert (learned["usage_count"], learned["success_rate"]) == (8, 1.0)

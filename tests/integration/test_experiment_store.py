@@ -367,6 +367,7 @@ async def test_a_conclusion_is_about_every_event_that_was_acknowledged(database:
     experiment = await created(store)
     await store.experiments.stop("default", experiment.id, None)
     seen: list[Counts] = []
+    writing = [asyncio.Event() for _ in range(6)]
 
     async def write(writer: int) -> int:
         """Until the conclusion turns it away."""
@@ -378,10 +379,11 @@ async def test_a_conclusion_is_about_every_event_that_was_acknowledged(database:
             if new is None:
                 break
             saved += new
+            writing[writer].set()
         return saved
 
     async def conclude() -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.gather(*(started.wait() for started in writing))
         await store.experiments.conclude(
             "default", experiment.id, None, lambda _, counts, __: (seen.append(counts), (b"{}", ()))[1]
         )

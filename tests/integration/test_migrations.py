@@ -13,6 +13,7 @@ import pytest
 from store import migrate as migrations
 from store.errors import MigrationChanged, StoreError, StoreUnavailable
 from store.migrate import MIGRATIONS, migrate
+from store.postgres import load_queries
 
 VERSIONS = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
 
@@ -118,6 +119,25 @@ async def test_units_from_before_the_last_engagement_was_kept_get_it_from_their_
     )
     await connection.close()
     assert {row["unit"]: row["minute"] for row in rows} == {"both": 9, "early": 55, "in time": None, "unseen": 7}
+
+
+async def test_a_key_from_before_the_fact_was_kept_is_one_that_there_was(
+    empty_database: str, folder: Path, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    for version in VERSIONS[: VERSIONS.index("0021_had_key")]:
+        shutil.copy(folder / f"{version}.sql", before)
+    await migrate(empty_database, before)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(
+        "INSERT INTO api_keys (id, account_id, name, hash, scope, created_by, revoked_at)"
+        " VALUES (repeat('a', 12), 'acme', 'old', decode(repeat('00', 32), 'hex'), 'admin', 'test', now())"
+    )
+    await migrate(empty_database, folder)
+    await connection.execute("DELETE FROM api_keys")
+    assert await connection.fetchval(load_queries()["any_key"]) is True
+    await connection.close()
 
 
 async def test_the_command_migrates_and_says_what_is_missing(empty_database: str) -> None:

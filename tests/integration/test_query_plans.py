@@ -28,6 +28,8 @@ SELECT 'account' || n % 20, 'post' || n, (SELECT min(id) FROM content_templates)
     now() - n * interval '1 minute' FROM generate_series(1, 10000) n;
 INSERT INTO audience_analysis (account_id, audience_segment)
 SELECT 'account' || n % 20, 'segment' || n FROM generate_series(1, 10000) n;
+INSERT INTO imports (id, account_id, source, captured_at, imported, updated, unchanged, rejected)
+SELECT gen_random_uuid(), 'account' || n % 20, 'content', now(), 0, 0, 0, 0 FROM generate_series(1, 10000) n;
 INSERT INTO idempotency_keys (account_id, key, route, request_hash, response, status)
 SELECT 'account' || n % 20, 'key' || n, '/', '0123456789abcdef', '', 200 FROM generate_series(1, 10000) n;
 INSERT INTO experiments (id, account_id, name, state, plan, started_at)
@@ -39,9 +41,30 @@ INSERT INTO experiment_units (experiment_id, variant, unit, exposed_at, mismatch
 SELECT md5((n % 100)::text)::uuid, 0, 'unit' || n, now(), false FROM generate_series(1, 10000) n;
 INSERT INTO experiment_posts (experiment_id, post_id, posted_at, likes, retweets, captured_at)
 SELECT id, 'post', now(), 0, 0, now() FROM experiments;
+INSERT INTO posts (account_id, post_id, posted_at, text, import_id)
+SELECT 'account' || n % 20, 'post' || n, now() - n * interval '1 hour', 'text', gen_random_uuid()
+FROM generate_series(1, 10000) n;
+INSERT INTO x_posts (account_id, post_id, posted_at, read_at, seen_at)
+SELECT account_id, post_id, posted_at, now(), now() FROM posts;
+INSERT INTO account_settings (account_id, query_retention_days) VALUES ('account1', 6);
+INSERT INTO link_visits (account_id, utm_content, first_day, last_day, sessions, import_id)
+SELECT 'account' || n % 20, 'content' || n, '2026-01-01', '2026-01-31', 1, gen_random_uuid()
+FROM generate_series(1, 10000) n;
 ANALYZE;
 """
+# account_settings has a row an account, and is read whole.
+EXPIRY = {
+    "expire_queries": ((NOW, 1000), {"idx_queries_created_at"}),
+    "expire_keys": ((NOW, 1000), {"idx_idempotency_created_at"}),
+}
 STATEMENTS = {
+    "collected_posts": (("account1",), {"x_posts_pkey"}),
+    "mark_read": (("account1", ["post1"], NOW), {"posts_pkey"}),
+    "mark_seen": (("account1", ["post1"], NOW), {"x_posts_pkey"}),
+    "forget_posts": (
+        ("account1", ["post1"]),
+        {"posts_pkey", "performance_metrics_account_id_post_id_captured_at_key"},
+    ),
     "save_queries": (([uuid.uuid4()], *([value] for value in ROW)), {"analyzed_queries_pkey"}),
     "claim": (
         (uuid.uuid4(), *ROW, "key", "/", b"h" * 32, b"", 200),
@@ -73,11 +96,35 @@ STATEMENTS = {
     ),
     "save_posts": ((EXPERIMENT, "account1", ["p"], [NOW], [1], [1], [1], [NOW]), {"experiment_posts_pkey"}),
     "list_posts": ((EXPERIMENT,), {"experiment_posts_pkey"}),
+    "page_posts": (
+        ("account1", False, None, None, NOW, "post1", 51, 51),
+        {"idx_posts_posted_at", "performance_metrics_account_id_post_id_captured_at_key"},
+    ),
     "count_units": ((EXPERIMENT,), set()),
     "count_first_units": ((EXPERIMENT, 10), set()),
+    "span_of_units": ((EXPERIMENT, 10), {"experiments_pkey"}),
+    "count_units_over_time": ((EXPERIMENT, [NOW], NOW, "unit1", 0), set()),
     "count_crossed": ((EXPERIMENT,), set()),
+    "list_scored": ((1000,), {"analyzed_queries_pkey"}),
+    "count_split": ((), {"idx_experiments_running"}),
     "lock_stopped": (("account1", EXPERIMENT, None), {"experiments_account_id_id_key"}),
     "template_series": (("account1", 1, NOW, None, "day"), set()),
+    "list_predictions": (("account1", NOW, NOW, 10), {"idx_queries_created_at"}),
+    "last_import": (("account1",), {"idx_imports_account"}),
+    "list_audit": (("account1", 5000, None, None, 51), {"idx_audit_account"}),
+    "record_weights": (("{}",), {"idx_audit_account"}),
+    "template_change": (("account1", 1, NOW, NOW), set()),
+    "list_segments": (("account1", "segment1"), {"idx_audience_segment"}),
+    "list_visits": (("account1", "content1", 10), {"link_visits_pkey"}),
+    "find_candidate": (("account1", "9f86d081884c7d65"), {"idx_queries_analysis_gin"}),
+    "find_variant": (("account1", EXPERIMENT, "bold"), {"experiment_variants_experiment_id_name_key"}),
+    "first_query_at": (("account1",), {"idx_queries_created_at"}),
+    "posts_without_template": (("account1", NOW, NOW, "", 100), {"idx_posts_posted_at"}),
+    "candidates_of_templates": (("account1", NOW, EXPERIMENT, 100), {"idx_queries_created_at"}),
+    "name_templates": (
+        ("account1", ["post1"], [1]),
+        {"performance_metrics_account_id_post_id_captured_at_key"},
+    ),
 }
 LOOKUPS = {
     "idx_queries_created_at": "FROM analyzed_queries WHERE account_id = 'account1' ORDER BY created_at DESC LIMIT 20",
@@ -111,6 +158,15 @@ async def test_the_hot_statements_read_no_table_as_a_whole(filled: asyncpg.Conne
 
         assert "Seq Scan" not in lines, name
         assert {index for index in indexes if index in lines} == indexes, name
+
+
+async def test_what_expires_is_found_by_its_time(filled: asyncpg.Connection) -> None:
+    queries = load_queries()
+    for name, (arguments, indexes) in EXPIRY.items():
+        lines = await plan(filled, queries[name], *arguments)
+
+        assert re.findall(r"Seq Scan on (\w+)", lines) == ["account_settings"], lines
+        assert {index for index in indexes if index in lines} == indexes, lines
 
 
 async def test_counting_touches_the_counters_and_what_runs_alone(filled: asyncpg.Connection) -> None:

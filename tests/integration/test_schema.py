@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from pipelines.audience.sensitive import SENSITIVE, is_sensitive
+
 # SQL literals of a good row for each table.
 GOOD = {
     "analyzed_queries": {
@@ -31,6 +33,20 @@ GOOD = {
         "captured_at": "'2026-01-01T00:00:00Z'",
     },
     "audience_analysis": {"audience_segment": "'founders'"},
+    "plan_slots": {
+        "id": "gen_random_uuid()",
+        "text": "'hello'",
+        "at": "'2026-01-01T00:00:00Z'",
+        "time_zone": "'UTC'",
+    },
+    "audience_refreshes": {"account_id": "'default'"},
+    "link_visits": {
+        "utm_content": "'v1'",
+        "first_day": "'2026-09-01'",
+        "last_day": "'2026-09-30'",
+        "sessions": "1",
+        "import_id": "gen_random_uuid()",
+    },
     "idempotency_keys": {
         "key": "'k'",
         "route": "'/analyze-query'",
@@ -38,6 +54,26 @@ GOOD = {
         "response": r"'\x7b7d'",
         "status": "200",
     },
+    "imports": {
+        "id": "gen_random_uuid()",
+        "source": "'content'",
+        "captured_at": "'2026-01-01T00:00:00Z'",
+        "imported": "4",
+        "updated": "3",
+        "unchanged": "2",
+        "rejected": "1",
+    },
+    "posts": {"post_id": "'1'", "posted_at": "'2026-01-01T00:00:00Z'", "import_id": "gen_random_uuid()"},
+    "account_days": {
+        "day": "'2026-01-01'",
+        "source": "'overview'",
+        "counts": "'{}'",
+        "captured_at": "'2026-01-01T00:00:00Z'",
+        "import_id": "gen_random_uuid()",
+    },
+    "account_settings": {"account_id": "'default'"},
+    "audit_log": {"account_id": "'default'", "actor": "'default'", "action": "'created'", "kind": "'template'"},
+    "x_trends": {"account_id": "'default'", "woeid": "1", "asked_at": "'2026-01-01T00:00:00Z'", "trends": "'[]'"},
 }
 BAD = [
     *((table, "account_id", "''") for table in GOOD),
@@ -73,18 +109,99 @@ BAD = [
     ("performance_metrics", "replies", "-1"),
     ("performance_metrics", "viral_score", "101"),
     ("performance_metrics", "compared_rate", "1.01"),
+    ("plan_slots", "candidate_id", "''"),
+    ("plan_slots", "text", "''"),
+    ("plan_slots", "time_zone", "''"),
+    ("plan_slots", "expected", "1.01"),
     ("audience_analysis", "audience_segment", "''"),
     ("audience_analysis", "demographics", "'[]'"),
     ("audience_analysis", "interests", "'1'"),
     ("audience_analysis", "behavior_patterns", "'[]'"),
     ("audience_analysis", "optimal_timing", "'[]'"),
     ("audience_analysis", "content_preferences", "'[]'"),
+    ("audience_analysis", "n", "-1"),
+    ("audience_analysis", "share", "1.01"),
+    ("audience_analysis", "share", "'NaN'"),
+    ("audience_analysis", "stability", "-0.1"),
+    ("audience_analysis", "stability", "1.01"),
+    ("audience_analysis", "outcome", "'[]'"),
+    ("audience_analysis", "audience_segment", "'muslims'"),
+    ("audience_analysis", "audience_segment", "'coffee-diabetes'"),
+    ("audience_analysis", "demographics", """'{"age": 30}'"""),
+    ("audience_analysis", "demographics", """'{"country": [{"value": "ES", "income": 3}]}'"""),
+    ("audience_analysis", "demographics", """'{"country": [{"value": "ES", "n": {"share": {"gender": 1}}}]}'"""),
+    ("audience_analysis", "demographics", """'{"device": [{"value": "catholic", "share": 0.5}]}'"""),
+    ("audience_analysis", "interests", """'[{"keyword": "Diabetes", "weight": 1}]'"""),
+    ("audience_analysis", "interests", """'{"religion": 1}'"""),
+    *(
+        ("audience_analysis", column, f"""'{document}'""")
+        for column in ("behavior_patterns", "optimal_timing", "content_preferences", "outcome")
+        for document in (
+            '{"health": 1}',
+            '{"a": {"b": [1, {"political_view": null}]}}',
+            '{"a": [[[{"SexualOrientation": 1}]]]}',
+            '{"creencias": {}}',
+            '{"a": {"orientaci\u00f3n sexual": 1}}',
+            '{"ETNIA": 1}',
+            '{"\uff53\uff41\uff4c\uff55\uff44": 1}',
+        )
+    ),
+    ("audience_refreshes", "result", "'[]'"),
+    ("audience_refreshes", "result", """'{"politics": 1}'"""),
+    ("audience_refreshes", "trends", "'1'"),
+    ("audience_refreshes", "trends", """'{"a": {"religion": 1}}'"""),
+    ("link_visits", "utm_content", "''"),
+    ("link_visits", "utm_content", "repeat('x', 256)"),
+    ("link_visits", "sessions", "-1"),
+    ("link_visits", "engaged_sessions", "-1"),
+    ("link_visits", "key_events", "-1"),
+    ("link_visits", "key_events", "'NaN'"),
+    ("link_visits", "key_events", "'Infinity'"),
+    ("link_visits", "revenue", "'NaN'"),
+    ("link_visits", "revenue", "'-Infinity'"),
+    ("link_visits", "last_day", "'2026-08-31'"),
     ("idempotency_keys", "key", "''"),
     ("idempotency_keys", "route", "''"),
     ("idempotency_keys", "request_hash", r"'\x00'"),
     ("idempotency_keys", "status", "99"),
+    *(
+        ("performance_metrics", count, "-1")
+        for count in (
+            *("quotes", "bookmarks", "shares", "follows", "profile_clicks", "hashtag_clicks", "detail_expands"),
+            *("permalink_clicks", "app_opens", "app_installs", "email_posts", "dial_phone", "media_views"),
+            "media_engagements",
+        )
+    ),
+    ("performance_metrics", "promoted", "'[]'"),
+    ("imports", "source", "'hearsay'"),
+    ("imports", "file_name", "''"),
+    ("imports", "file_hash", r"'\x00'"),
+    *(("imports", count, "-1") for count in ("imported", "updated", "unchanged", "rejected")),
+    ("posts", "post_id", "''"),
+    ("posts", "text", "repeat('x', 25001)"),
+    ("account_days", "source", "'content'"),
+    ("account_days", "counts", "'[]'"),
+    ("account_settings", "length_limit", "300"),
+    ("account_settings", "time_zone", "''"),
+    ("account_settings", "query_retention_days", "0"),
+    *(("audit_log", column, "''") for column in ("actor", "action", "kind", "object_id", "name", "request_id")),
+    ("audit_log", "detail", "'[]'"),
+    ("x_trends", "woeid", "0"),
+    ("x_trends", "problem", "''"),
+    ("x_trends", "trends", "'{}'"),
 ]
-UNIQUE = ["content_templates", "performance_metrics", "audience_analysis", "idempotency_keys"]
+UNIQUE = [
+    *("content_templates", "performance_metrics", "audience_analysis", "idempotency_keys"),
+    *("posts", "account_days", "account_settings"),
+]
+UNIQUE = [
+    "content_templates",
+    "performance_metrics",
+    "audience_analysis",
+    "audience_refreshes",
+    "link_visits",
+    "idempotency_keys",
+]
 
 
 @pytest.fixture
@@ -127,6 +244,34 @@ async def test_importing_the_same_thing_twice_cannot_duplicate_it(connection: as
             await connection.execute(insert(table))
 
     await connection.execute(insert(table, account_id="'another'"))
+
+
+async def test_aggregates_and_what_is_about_posts_alone_can_be_stored(connection: asyncpg.Connection) -> None:
+    shares = """{"country": [{"value": "ES", "share": 0.4, "n": 12, "interval": [0.3, 0.5]}], "follower_band": []}"""
+
+    row = await connection.fetchrow(
+        insert(
+            "audience_analysis",
+            demographics=f"'{shares}'",
+            interests="""'[{"keyword": "healthy coffee", "weight": 1}]'""",
+            behavior_patterns="""'{"actions": [{"action": "likes", "rate": 0.1}]}'""",
+            content_preferences="""'{"preferences": [{"feature": "link", "note": "health is no key here"}]}'""",
+        )
+    )
+
+    assert row["demographics"]
+
+
+async def test_the_table_refuses_the_words_that_are_no_interest_either(connection: asyncpg.Connection) -> None:
+    words = [word.replace("?", "").replace("[a-z]*", "xyz") for word in SENSITIVE.strip(" ()").split("|")]
+    words += ["country", "healthy", "carrera", "essex", "Sexual_Orientation", "politicalView", "Religi\u00f3n", ""]
+
+    rows = await connection.fetch(
+        "SELECT word, names_sensitive(word) AS refused FROM unnest($1::text[]) AS words (word)", words
+    )
+
+    assert [row["refused"] for row in rows] == [is_sensitive(word) for word in words]
+    assert sum(row["refused"] for row in rows) > 90
 
 
 async def test_a_later_reading_of_the_same_post_is_a_row_of_its_own(connection: asyncpg.Connection) -> None:

@@ -40,6 +40,11 @@ async def created(client: httpx.AsyncClient, **fields: object) -> dict[str, Any]
         ({"name": "x" * 121}, "name"),
         ({"name": "zero \x00 byte"}, "name"),
         ({"type": 3}, "type"),
+        ({"type": "x" * 101}, "type"),
+        # NFC takes each of them apart.
+        ({"type": "\u0958" * 51}, "type"),
+        ({"name": "\u0958" * 61}, "name"),
+        ({"content": "\u0958" * 2001}, "content"),
         ({"language": "fr"}, "language"),
         ({"objective": "fame"}, "objective"),
         ({"tone": None}, "tone"),
@@ -285,12 +290,72 @@ async def test_performance_tells_series_totals_and_successes_with_their_interval
         "success_interval": pytest.approx([successes.low, successes.high], abs=1e-9),
         "totals": bucket("", 350, 4000, 1, posts=2),
         "series": [bucket("2026-03-02T00:00:00+00:00", 50, 1000, 0), bucket("2026-03-03T00:00:00+00:00", 300, 3000, 1)],
+        "change": None,
     }
     first_day = (await client.get(path, params={"to": "2026-03-03T00:00:00Z", "bucket": "week"})).json()
     assert first_day["series"] == [bucket("2026-03-02T00:00:00+00:00", 50, 1000, 0)]
     assert (await client.get(path, params={"from": "2026-04-01T00:00:00+02:00"})).json()["series"] == []
     shown = (await client.get(f"/templates/{template['id']}")).json()
     assert shown["success_lower_bound"] == pytest.approx(successes.low, abs=1e-6)
+
+
+async def test_a_change_without_a_base_or_a_span_is_unknown(client: httpx.AsyncClient, store: Store) -> None:
+    own = replace(READING, template_id=(await created(client))["id"])
+    days = (1, 2, 3)
+    await save_metrics(store, [replace(own, post_id=str(day), captured_at=START + timedelta(days=day)) for day in days])
+
+    for span in (
+        {},
+        {"to": "2026-04-01T00:00:00Z"},
+        {"from": "2026-03-01T00:00:00Z"},
+        {"from": "2026-02-20T00:00:00Z", "to": "2026-03-02T00:00:00Z"},
+        {"from": "2026-03-01T00:00:00Z", "to": "2026-03-31T00:00:00Z"},
+        {"from": "2026-03-11T00:00:00Z", "to": "2026-03-21T00:00:00Z"},
+    ):
+        body = (await client.get(f"/templates/{own.template_id}/performance", params=span)).json()
+        assert body["change"] is None, span
+
+
+async def test_a_change_compares_posts_by_when_they_went_out_each_at_its_latest_reading(
+    client: httpx.AsyncClient, store: Store, connection: asyncpg.Connection
+) -> None:
+    own = replace(READING, template_id=(await created(client))["id"])
+    told = {"1": (1, 1000, 20), "2": (3, 1000, 40), "3": (9, 2000, 90), "11": (12, 1000, 80), "12": (14, 3000, 250)}
+    rows = []
+    for post_id, (day, impressions, engagements) in told.items():
+        first = START + timedelta(days=day)
+        early = replace(own, post_id=post_id, impressions=10, engagements=0, captured_at=first)
+        late = replace(early, impressions=impressions, engagements=engagements, captured_at=first + timedelta(days=60))
+        rows += [early, late]
+    suspect = replace(own, post_id="11", impressions=1, captured_at=START + timedelta(days=90))
+    unseen = replace(own, post_id="13", impressions=None, captured_at=START + timedelta(days=13))
+    before = replace(own, post_id="0", captured_at=START - timedelta(days=9))
+    await save_metrics(store, [*rows, suspect, unseen, before])
+    # What an import knows goes before the first reading.
+    await connection.execute(
+        "INSERT INTO posts (post_id, posted_at, import_id) VALUES ('11', $1, gen_random_uuid())",
+        START + timedelta(days=8),
+    )
+
+    span = {"from": "2026-03-12T00:00:00Z", "to": "2026-03-22T00:00:00Z"}
+    change = (await client.get(f"/templates/{own.template_id}/performance", params=span)).json()["change"]
+
+    assert (change["previous_from"], change["previous_to"]) == (
+        "2026-03-02T00:00:00+00:00",
+        "2026-03-12T00:00:00+00:00",
+    )
+    assert (change["posts"], change["previous_posts"]) == (1, 4)
+    assert change["rate"] == pytest.approx(250 / 3000)
+    assert change["previous_rate"] == pytest.approx(230 / 5000)
+    assert change["difference"] == pytest.approx(250 / 3000 - 230 / 5000)
+    assert change["relative"] == pytest.approx((250 / 3000) / (230 / 5000) - 1)
+    assert change["interval"] is None
+
+    await connection.execute("DELETE FROM posts")
+    change = (await client.get(f"/templates/{own.template_id}/performance", params=span)).json()["change"]
+    assert (change["posts"], change["previous_posts"]) == (2, 3)
+    assert change["interval"][0] < change["difference"] == pytest.approx(330 / 4000 - 150 / 4000)
+    assert change["difference"] < change["interval"][1]
 
 
 async def test_the_openapi_document_describes_what_the_routes_take_and_answer(

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from deployments.settings import OWN_WRITER, PREPARED_WRITER
+from pipelines.generator.candidates import Engines
 from pipelines.generator.generator import MIN_POSTABLE, Generator
 from pipelines.generator.judge import Judge
 from pipelines.generator.second_opinion import load_second_opinions
 from pipelines.generator.writer import OwnWriter, prompt_of
-from pipelines.records import Brief
+from pipelines.local import LocalModels
+from pipelines.optimize import generate, generate_each
+from pipelines.records import Brief, Query
+from pipelines.results import Generated
 from supervisor.writer import WriterNotPrepared, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +38,11 @@ def writer() -> OwnWriter:
     except WriterNotPrepared as error:
         pytest.skip(f"the writer is not prepared: {error}")
     return OwnWriter.load(PREPARED_WRITER, threads=2)
+
+
+@pytest.fixture(scope="module")
+def local(writer: OwnWriter) -> LocalModels:
+    return LocalModels(ROOT / "models", writer)
 
 
 def texts_of(writer: OwnWriter, *briefs: Brief, max_seconds: float = 60) -> list[list[str]]:
@@ -75,7 +84,38 @@ def test_when_the_time_is_over_it_answers_with_what_it_has(writer: OwnWriter) ->
     found = writer.complete([replace(BRIEF, n=32)] * 4, temperature=0.6, top_p=0.9, max_seconds=0.3)
     assert time.monotonic() - started < 5
     assert len(found) == 4
-    assert not all(one.finished for completions in found for one in completions)
+    assert sum(one.finished for completions in found for one in completions) < 4 * 32
+
+
+def test_each_sample_is_told_of_when_it_ends_and_the_result_is_the_same(writer: OwnWriter) -> None:
+    heard: list[tuple[int, str]] = []
+    other = replace(BRIEF, query="winter tyres from monday, 9 to 5", seed=9, n=3)
+    options = {"temperature": 0.6, "top_p": 0.9, "max_seconds": 60}
+    found = writer.complete([BRIEF, other], **options, told=lambda place, one: heard.append((place, one.text)))
+    written = [(place, one.text) for place, completions in enumerate(found) for one in completions]
+    assert sorted(heard) == sorted(written)
+    assert heard != written  # in the order in which they end
+    assert [[one.text for one in completions] for completions in found] == texts_of(writer, BRIEF, other)
+
+
+def test_when_nobody_waits_any_more_it_stops_before_the_next_step(writer: OwnWriter) -> None:
+    heard: list[str] = []
+    asked = [0]
+
+    def left() -> bool:
+        asked[0] += bool(heard)
+        return bool(heard)
+
+    found = writer.complete(
+        [replace(BRIEF, n=16)],
+        temperature=0.6,
+        top_p=0.9,
+        max_seconds=60,
+        told=lambda _, one: heard.append(one.text),
+        left=left,
+    )
+    assert asked == [1]
+    assert sum(one.finished for one in found[0]) == len(heard) < 16
 
 
 def test_the_briefs_own_control_tokens_are_words_to_it(writer: OwnWriter) -> None:
@@ -84,6 +124,23 @@ def test_the_briefs_own_control_tokens_are_words_to_it(writer: OwnWriter) -> Non
     assert prompt.count("<|im_start|>") == 2
     assert prompt.count("<|im_end|>") == 1
     assert texts_of(writer, replace(BRIEF, query=query, n=2))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "our new running shoes are here. they weigh 190 grams and cost 80 euros",
+        "new menu from monday: three soups, two pies and a vegan curry for 9 euros",
+        "abrimos nuestra panadería en el centro el lunes. pan recien hecho desde las 7",
+        "nuevo menu desde el lunes: tres sopas, dos empanadas y un curry vegano por 9 euros",
+    ],
+)
+async def test_what_comes_piece_by_piece_is_ranked_as_what_comes_at_once(local: LocalModels, text: str) -> None:
+    query, engines = Query(query=text, engine="auto", n_templates=4, seed=7), Engines(language_model=True)
+    *pieces, whole = [piece async for piece in generate_each(query, local, engines)]
+    assert whole == await generate(query, local, engines)
+    assert isinstance(whole, Generated)
+    assert set(whole.candidates or ()) <= set(pieces) != set()
 
 
 def test_what_is_offered_passed_the_verifier_and_the_judge(writer: OwnWriter) -> None:

@@ -121,9 +121,21 @@ def test_what_is_no_english_prose_has_no_score_and_says_why(text, word):
     assert word in prediction.note or "`es`" in prediction.note
 
 
+R_PACKAGES = "New blog post: reading archives with {jstor} and {tidytext}."
+
+
 @pytest.mark.parametrize(
     "text",
-    [*TEXTS, "Dark mode", "tick season", "lol same", "So proud of my brother today.", "gm", "Super Bowl XXX is on"],
+    [
+        *TEXTS,
+        "Dark mode",
+        "tick season",
+        "lol same",
+        "So proud of my brother today.",
+        "gm",
+        "Super Bowl XXX is on",
+        R_PACKAGES,
+    ],
 )
 def test_plain_and_short_english_is_scored(text):
     assert predict(text).supported

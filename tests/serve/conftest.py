@@ -1,5 +1,7 @@
 """A real cluster a mode: the product's own supervisor with embedded Postgres and Redis, Ray, Serve and HAProxy."""
 
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -8,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +25,21 @@ from supervisor.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-key-for-the-tests-0123456789"
 START_S = 150
+CODE, DATA = ("deployments", "pipelines", "store", "supervisor"), ("models", ".murmuration/writer")
 _started: list[subprocess.Popen[bytes]] = []
 STOP_S = 90
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The supervisor's tests start clusters of their own: first, so that two clusters never run at once."""
-    items.sort(key=lambda item: 1 if "cluster" in getattr(item, "fixturenames", ()) else 0)
+    """Tests with clusters of their own come first, so that two clusters never run at once; what ends one, last."""
+    modes = (None, "optimized", "plain")
+    ending = {"test_chaos.py", "test_upgrades.py"}
+
+    def turn(item: pytest.Item) -> tuple[int, bool]:
+        mode = item.callspec.params.get("cluster") if hasattr(item, "callspec") else None
+        return modes.index(mode), item.path.name in ending
+
+    items.sort(key=turn)
     for item in items:
         if "serve" in item.path.parts and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(START_S + STOP_S))
@@ -45,13 +55,14 @@ class Cluster:
     dashboard_url: str
     log: Path
     optimized: bool
+    root: Path = ROOT
 
     @property
     def database_url(self) -> str:
         return find_url(self.folder / "data")
 
-    def client(self, **options: object) -> httpx.Client:
-        headers = {"x-api-key": KEY}
+    def client(self, account: str = "default", **options: object) -> httpx.Client:
+        headers = {"x-api-key": key_of(account)}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False, **options)
 
     async def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
@@ -73,11 +84,23 @@ class Cluster:
         return found
 
     def kill(self, pattern: str) -> psutil.Process:
-        """Kill -9 a process whose title matches, and wait until it is gone."""
-        process = self.processes(pattern)[0]
-        process.kill()
-        psutil.wait_procs([process], timeout=10)
-        return process
+        """Kill -9 a process whose title matches, and wait until it is gone.
+
+        One that is being replaced, as HAProxy is when a controller has come back, may be in no list for a moment.
+        """
+        killed: list[psutil.Process] = []
+
+        def found() -> bool:
+            for process in self.processes(pattern):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+                    killed.append(process)
+                    return True
+            return False
+
+        wait_until(found, 10, f"a process of {pattern}")
+        psutil.wait_procs(killed, timeout=10)
+        return killed[0]
 
     def stage_log(self) -> str:
         """What the ingress logged about its stages, for the message of a test that fails."""
@@ -89,21 +112,46 @@ class Cluster:
         return self.process.wait(STOP_S)
 
 
-def start(folder: Path, *arguments: str, optimized: bool, key: str | None = KEY, port: int | None = None) -> Cluster:
-    """Start the product's supervisor with everything of its own: folders, ports, Ray session."""
+def key_of(account: str) -> str:
+    """The API key of an account of a cluster."""
+    return KEY if account == "default" else f"{KEY}-{account}"
+
+
+def copy_product(root: Path) -> Path:
+    """The product in a folder of its own, so that what runs can be given other code."""
+    for name in CODE:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "serve_config.yaml", root)
+    for name in DATA:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).symlink_to(ROOT / name)
+    return root
+
+
+def start(
+    folder: Path,
+    *arguments: str,
+    optimized: bool,
+    accounts: tuple[str, ...] = ("default",),
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    root: Path = ROOT,
+) -> Cluster:
+    """Start the supervisor of the product in `root` with everything of its own: folders, ports, Ray session."""
     port = port or free_port()
     dashboard = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MURMURATION"))}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MURMURATION"))}
     for name in ("DATABASE_URL", "REDIS_URL"):
-        environment.pop(name, None)
+        variables.pop(name, None)
     flag = "1" if optimized else "0"
-    environment |= {
+    variables |= {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": flag,
         "RAY_SERVE_ENABLE_HA_PROXY": flag,
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
-    if key:
-        environment["MURMURATION_API_KEYS"] = f'{{"default": "{key}"}}'
+    variables |= environment or {}
+    if accounts:
+        variables["MURMURATION_API_KEYS"] = json.dumps({account: key_of(account) for account in accounts})
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -112,14 +160,14 @@ def start(folder: Path, *arguments: str, optimized: bool, key: str | None = KEY,
                 *("--port", str(port), "--dashboard-port", str(dashboard), "--ray-temp", str(folder / "r")),
                 *arguments,
             ],
-            cwd=ROOT,
-            env=environment,
+            cwd=root,
+            env=variables,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
     _started.append(process)
-    return Cluster(process, folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", log, optimized)
+    return Cluster(process, folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", log, optimized, root)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -152,9 +200,10 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def running(folder: Path, *, optimized: bool) -> Iterator[Cluster]:
+def running(folder: Path, *, optimized: bool, accounts: tuple[str, ...] = ("default",)) -> Iterator[Cluster]:
+    """A cluster in a new folder, which runs a copy of the code there, so that an upgrade can replace it."""
     folder.mkdir()
-    cluster = start(folder, optimized=optimized)
+    cluster = start(folder, optimized=optimized, accounts=accounts, root=copy_product(folder / "product"))
     try:
         wait_until_ready(cluster)
         yield cluster
@@ -163,7 +212,14 @@ def running(folder: Path, *, optimized: bool) -> Iterator[Cluster]:
             cluster.stop()
 
 
-@pytest.fixture(scope="session", params=["optimized", "plain"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The optimized mode is what the product runs in; what a module marks is tried in Serve's other mode as well."""
+    if "cluster" in metafunc.fixturenames:
+        modes = ["optimized", "plain"] if metafunc.definition.get_closest_marker("both_modes") else ["optimized"]
+        metafunc.parametrize("cluster", modes, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Cluster]:
-    """The same product in both of Serve's modes, one after the other."""
+    """The product in one of Serve's modes; one cluster after the other."""
     yield from running(short_folder / request.param, optimized=request.param == "optimized")

@@ -30,7 +30,7 @@ LONG = "Our new running shoes are here. " * 4 + "They cost $80 at https://exampl
         ("/optimize", {}, "draft"),
         ("/optimize", {"draft": ""}, "draft"),
         ("/optimize", {"draft": "shoes", "target_length": 3}, "target_length"),
-        ("/optimize", {"draft": "shoes", "target_length": 281}, "target_length"),
+        ("/optimize", {"draft": "shoes", "target_length": 4001}, "target_length"),
         ("/optimize", {"draft": "shoes", "objectives": "sales"}, "objectives"),
         ("/optimize", {"draft": "shoes", "format": "essay"}, "format"),
     ],
@@ -121,9 +121,8 @@ def test_the_same_seed_gives_the_same_candidates_and_another_others(cluster: Clu
 
     with cluster.client() as client:
         first, again = ([written(client, draft, 1) for draft in DRAFTS] for _ in range(2))
-        others = [[written(client, draft, seed) for draft in DRAFTS] for seed in (2, 3, 4)]
-    assert first == again
-    assert any(other != first for other in others)
+        assert first == again
+        assert any([written(client, draft, seed) for draft in DRAFTS] != first for seed in (2, 3, 4))
 
 
 def test_an_optimized_draft_loses_with_no_step_and_keeps_its_facts(cluster: Cluster) -> None:

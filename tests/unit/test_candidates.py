@@ -9,9 +9,11 @@ from pipelines.optimize import analyze, answer, generate, optimize
 from pipelines.policy import Policy
 from pipelines.records import (
     Affect,
+    Analysis,
     Brief,
     Drafts,
     DraftToOptimize,
+    Finding,
     Proposal,
     Query,
     Sensitivity,
@@ -52,6 +54,21 @@ async def test_nothing_is_written_for_a_text_that_harms_and_a_finding_says_why(l
     assert models.asked_to_write == []
 
 
+@pytest.mark.parametrize("rule", ["private_card", "private_id"])
+async def test_nothing_is_written_for_a_text_with_a_number_that_nobody_should_post(rule: str) -> None:
+    class Exposing(FakeModels):
+        async def analyze(self, text: str, language: str | None) -> Analysis:
+            found = await super().analyze(text, language)
+            return replace(found, findings=(Finding(rule, 0, 4, "never post it", "error"),))
+
+    answered = await answer(Query(query="Pay with 4111 1111 1111 1111.", engine="auto"), Exposing(), WRITER)
+    improved = await optimize(DraftToOptimize(draft="Pay with 4111 1111 1111 1111!!!"), Exposing(), WRITER)
+
+    assert (answered.templates, answered.best) == ((), None)
+    assert "take it out first" in answered.notes[0]
+    assert (improved.steps, [finding.rule for finding in improved.findings]) == ((), [rule])
+
+
 async def test_of_sober_news_only_what_has_no_word_of_its_own_is_kept() -> None:
     class Sober(Reading):
         async def write(self, brief: Brief) -> Drafts:
@@ -71,19 +88,71 @@ async def test_of_sober_news_only_what_has_no_word_of_its_own_is_kept() -> None:
     assert "own words" in result.notes[0]
 
 
-@pytest.mark.parametrize("language", ["de", "tr", "ca", "ar"])
-async def test_nothing_is_written_or_added_in_a_language_that_nobody_here_writes(language: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Ab Montag gibt es frisches Brot."),
+        ("tr", "Pazartesi günü taze ekmek var, hepinizi bekliyoruz."),
+        ("ca", "Dilluns obrim la botiga nova amb pa fresc i molta il·lusió."),
+        ("ar", "نفتح المتجر الجديد يوم الاثنين"),
+    ],
+)
+async def test_nothing_is_written_or_added_in_a_language_that_nobody_here_writes(language: str, text: str) -> None:
     models = FakeModels(language=language)
-    written = await generate(Query(query="Ab Montag gibt es frisches Brot.", engine="auto"), models, WRITER)
-    improved = await optimize(
-        DraftToOptimize(draft="Ab Montag gibt es frisches Brot.", objectives=("engagement",)), models, WRITER
-    )
-    answered = await answer(Query(query="Ab Montag gibt es frisches Brot."), models, WRITER)
+    written = await generate(Query(query=text, engine="auto"), models, WRITER)
+    improved = await optimize(DraftToOptimize(draft=text, objectives=("engagement",)), models, WRITER)
+    answered = await answer(Query(query=text), models, WRITER)
     assert (written.candidates, written.best) == ((), None)
     assert f"`{language}`" in written.notes[0]
-    assert improved.text == "Ab Montag gibt es frisches Brot."
+    assert improved.text == text
     assert answered.recommendations == ()
     assert models.briefs == models.asked_to_write == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chleb i masło są już na stole, zapraszamy wszystkich",
+        "il pane e il burro sono già sulla tavola, venite tutti",
+    ],
+)
+async def test_without_the_analyzer_nothing_is_written_in_a_language_that_nobody_here_writes(text: str) -> None:
+    models = FakeModels("query_analyzer")
+    written = await generate(Query(query=text, engine="auto"), models, WRITER)
+    answered = await answer(Query(query=text, engine="auto"), models, WRITER)
+    improved = await optimize(DraftToOptimize(draft=text, objectives=("engagement",)), models, WRITER)
+    assert (written.candidates, answered.templates, answered.recommendations) == ((), (), ())
+    assert "English and Spanish" in written.notes[0]
+    assert improved.text == text
+    assert models.briefs == models.asked_to_write == models.judged == []
+    assert written.degraded == answered.degraded == improved.degraded == ("query_analyzer",)
+
+
+async def test_without_the_analyzer_a_spanish_text_is_read_and_written_for_in_spanish() -> None:
+    text, models = "Abrimos la tienda el lunes con pan recién hecho", FakeModels("query_analyzer")
+    await generate(Query(query=text, engine="auto"), models, WRITER)
+    await optimize(DraftToOptimize(draft=text), models, WRITER)
+    assert {brief.language for brief in (*models.briefs, *models.asked_to_write)} == {"es"}
+    assert set(models.read_in) == {"es"}
+
+
+@pytest.mark.parametrize(
+    "draft", ["#" + "a" * 300, "#" + "日本" * 140 + " です", "a" + "\u0323" * 900, "We shout z" + "\u0336" * 600 + "!"]
+)
+async def test_a_draft_with_something_longer_than_a_post_is_a_thread_all_the_same(draft: str) -> None:
+    improved = await optimize(DraftToOptimize(draft=draft, format="thread"), FakeModels(), Engines())
+    assert improved.parts is not None
+    assert len(improved.parts) > 1
+
+
+async def test_a_draft_that_cannot_be_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> list[str]:
+        raise ValueError("something that cannot be cut is longer than a part may be")
+
+    monkeypatch.setattr("pipelines.optimize.split_thread", refuse)
+    improved = await optimize(DraftToOptimize(draft="We open. " * 60, format="thread"), FakeModels(), Engines())
+    assert improved.parts is None
+    assert "cannot be cut" in improved.notes[-1]
 
 
 async def test_a_text_that_nothing_beats_is_said_to_be_the_best_and_the_others_are_listed() -> None:
@@ -127,6 +196,19 @@ async def test_a_note_is_never_the_best_itself(n: int, best: str | None) -> None
     assert (await generate(Query(query="doors, 7, friday"), Note(), Engines())).best == best
 
 
+@pytest.mark.parametrize(("p_postable", "best"), [(0.26, None), (0.7, "candidate")])
+async def test_a_row_with_capitals_alone_is_best_only_where_strangers_would_post_it(
+    p_postable: float, best: str | None
+) -> None:
+    class Row(FakeModels):
+        async def write(self, brief: Brief) -> Drafts:
+            return Drafts((Proposal("Doors, 7, Friday.", 17, "edit", None, p_postable),), False, 0.2)
+
+    result = await generate(Query(query="doors, 7, friday"), Row(), Engines())
+    assert result.best == best
+    assert result.candidates
+
+
 async def test_who_asks_for_no_writer_does_not_pay_for_one() -> None:
     models = FakeModels()
     result = await generate(Query(query="Shoes", engine="templates"), models, WRITER)
@@ -153,7 +235,7 @@ async def test_that_there_is_nothing_is_said_in_the_language_of_the_query_with_w
     spanish = await answer(Query(query="Zapatos", n_templates=4), Short(language="es"), Engines())
     enough = await generate(Query(query="Shoes", n_templates=2), FakeModels(), Engines())
     assert english.notes[0].startswith("0 of 4 candidates: give a sentence")
-    assert spanish.notes[0].startswith("0 de 4 candidatos: da una frase")
+    assert spanish.notes[0].startswith("No se propone nada: da una frase")
     assert enough.notes == ()
 
 
@@ -209,7 +291,7 @@ async def test_a_draft_whose_facts_alone_are_too_long_says_how_long_it_is_and_wh
 
 
 async def test_a_note_says_why_there_are_fewer_candidates() -> None:
-    foreign = await generate(Query(query="Chaussures", n_templates=3), FakeModels(language="fr"), Engines())
+    foreign = await generate(Query(query="Nous ouvrons lundi.", n_templates=3), FakeModels(), Engines())
     assert "`fr`" in foreign.notes[0]
 
     class Silent(FakeModels):

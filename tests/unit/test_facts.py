@@ -100,3 +100,22 @@ def test_a_number_put_anywhere_is_an_invention(number: int, text: str) -> None:
 def test_an_accent_that_is_put_back_is_no_new_fact() -> None:
     assert keeps_facts("el sabado no hay ningun taller, jamas", "El sábado no hay ningún taller, jamás.")
     assert invents("abrimos el sabado", "Abrimos el miércoles.")
+
+
+@pytest.mark.parametrize(
+    ("text", "edited"),
+    [
+        ("Pay with card 4111 1111 1111 1111, exp 12/28.", "Pay with card 4111, 1111 1111, exp 12/28."),
+        ("Pay with card 4111 1111 1111 1111.", "Pay with card 4111, 1111 1111 1111."),
+        ("Our hotline is 0800 111 111 222, it is free.", "Our hotline is 0800 111 111. 222, it is free."),
+        ("Donate to 0012 3456 7890 1234 before Friday.", "Donate to 0012 3456 7890. 1234 before Friday."),
+        ("Order 4000 1234 5678 9010 is late.", "Order 4000, 1234, 5678, 9010 is late."),
+    ],
+)
+def test_a_long_number_in_groups_is_one_fact_that_no_edit_takes_apart(text: str, edited: str) -> None:
+    assert not keeps_facts(text, edited)
+    assert invents(text, edited)
+
+
+def test_short_numbers_beside_each_other_are_facts_of_their_own() -> None:
+    assert set(facts("Open 10 to 12 and 14 to 18 on 24 Dec 2026")) == {"10", "12", "14", "18", "24", "2026"}

@@ -24,6 +24,8 @@ from pipelines.records import Brief, Language
 from pipelines.text.tweets import is_valid, weighted_length
 from tests.checkpoints import LESSONS, make_tokenizer, save_model
 
+pytestmark = pytest.mark.clock
+
 JUDGES = Path(__file__).parents[2] / "models" / "judge"
 JUDGE = Judge.load(JUDGES)
 BRIEF = Brief(query="coffee subscription", language="en", keywords=("coffee subscription",), n=4, seed=1)
@@ -259,6 +261,71 @@ def test_a_writer_is_asked_again_only_where_too_little_passes_and_the_time_allow
     for writer, rounds in ((good, 1), (bad, 3)):
         Generator(JUDGE, writer).generate([brief], max_seconds=9)
         assert [asked[0].seed for asked in writer.asked] == [brief.seed + turn * SEED_STEP for turn in range(rounds)]
+
+
+class SayingInTurn(Saying):
+    """Tells of each text as it ends, the last one first, and notes who had heard what when it had written all."""
+
+    rounds = 1
+
+    def complete(
+        self, briefs: Sequence[Brief], told: Any = None, left: Any = None, **_: float
+    ) -> list[list[Completion]]:
+        written = super().complete(briefs)
+        for place, completions in enumerate(written):
+            for completion in reversed(completions):
+                if told is not None and not (left and left()):
+                    told(place, completion)
+        self.written = True
+        return written
+
+
+def test_what_passes_is_told_at_once_and_changes_nothing_at_the_end() -> None:
+    briefs = [replace(BRIEF, query=f"we open on monday doors at {hour} no dogs", n=2) for hour in (7, 9)]
+    texts = [text for hour in (7, 9) for text in (f"We open on Monday. Doors at {hour}. No dogs.", f"Doors at {hour}.")]
+    writer, heard = SayingInTurn(*texts), list[tuple[int, str, bool]]()
+    found = Generator(JUDGE, writer).generate(
+        briefs,
+        max_seconds=9,
+        told=lambda place, proposal: heard.append((place, proposal.text, hasattr(writer, "written"))),
+    )
+    assert heard == [(0, texts[0], False), (1, texts[2], False)]
+    assert found == Generator(JUDGE, Saying(*texts)).generate(briefs, max_seconds=9)
+
+
+def test_of_a_writer_that_tells_nothing_is_told_when_it_has_written_all_and_of_each_text_once() -> None:
+    brief, said = (
+        replace(BRIEF, query="we open on monday doors at 7 no dogs"),
+        "We open on Monday. Doors at 7. No dogs.",
+    )
+    heard: list[str] = []
+    Generator(JUDGE, Saying(said, said, "We open on Friday.")).generate(
+        [brief], max_seconds=9, told=lambda _, proposal: heard.append(proposal.text)
+    )
+    assert heard == [said]
+
+
+def test_once_all_have_left_no_further_round_is_begun() -> None:
+    writer = Saying("We open on Friday.")
+    Generator(JUDGE, writer).generate([BRIEF], max_seconds=9, left=lambda: len(writer.asked) > 0)
+    assert len(writer.asked) == 1
+
+
+def test_a_local_model_tells_of_each_text_that_ends_and_stops_when_all_have_left(trained: LanguageModel) -> None:
+    briefs = [replace(BRIEF, n=3), replace(BRIEF, n=2, seed=2)]
+    heard: list[tuple[int, Completion]] = []
+    options = {"temperature": 1.0, "top_p": 0.95, "max_seconds": 60}
+    written = trained.complete(briefs, **options, told=lambda place, one: heard.append((place, one)))
+    assert sorted(map(repr, heard)) == sorted(repr((place, one)) for place, all_ in enumerate(written) for one in all_)
+    steps: list[int] = []
+
+    def left() -> bool:
+        steps.append(len(steps))
+        return len(steps) > 3
+
+    cut = trained.complete(briefs, **options, left=left)
+    assert len(steps) == 4
+    assert not any(one.finished for completions in cut for one in completions if one not in {it for _, it in heard})
 
 
 def test_the_authors_text_is_data_in_the_users_message(instructable: LanguageModel) -> None:

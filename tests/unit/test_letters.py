@@ -57,6 +57,6 @@ def test_every_character_keeps_its_place(text: str) -> None:
 
 
 def test_a_text_of_4000_characters_is_read_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     plain_letters("語ａ🅱𝐛" * 1000)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1

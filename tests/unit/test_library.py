@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 
 import pytest
 
-from deployments import library as snapshots
+from deployments import library, snapshots
 from deployments.library import Library
-from pipelines.generator.templates import load_templates
-from pipelines.records import Template
+from pipelines.generator.templates import NO_TEMPLATES, load_templates, realise
+from pipelines.records import Brief, Template
 from store.errors import RowRefused, StoreError, StoreUnavailable
-from store.templates import StoredTemplate
+from store.templates import Filter, StoredTemplate
+
+pytestmark = pytest.mark.clock
 
 FRAME = Template("launch", "announcement", "en", "awareness", "bold", "announce", "It is here: {topic}.")
 OTHER = Template("other", "announcement", "en", "awareness", "bold", "announce", "Here: {topic}.")
@@ -40,6 +42,7 @@ class Store:
     def __init__(self, *rows: StoredTemplate) -> None:
         self.templates = self
         self.rows = rows
+        self.archived: tuple[StoredTemplate, ...] = ()
         self.error: StoreError | None = None
         self.loads = 0
         self.seeded: list[str] = []
@@ -54,6 +57,11 @@ class Store:
             raise error
         return rows
 
+    async def page(self, account: str, wanted: Filter) -> tuple[StoredTemplate, ...]:
+        if self.error:
+            raise self.error
+        return (*self.rows, *(self.archived if wanted.archived else ()))[: wanted.limit]
+
     async def seed_templates(self, templates: tuple[Template, ...], account: str) -> int:
         if self.error:
             raise self.error
@@ -63,7 +71,7 @@ class Store:
 
 @pytest.fixture
 def stale_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_S", 0.0)
+    monkeypatch.setattr(library, "FRESH_S", 0.0)
 
 
 async def settled() -> None:
@@ -165,6 +173,27 @@ async def test_bundled_templates_without_an_outcome_are_no_library_of_their_own(
     assert len(await Library(Store(*bundled, stored(FRAME))).templates("default")) == len(bundled) + 1
 
 
+async def test_who_has_archived_every_template_is_not_given_the_bundled_ones() -> None:
+    store = Store()
+    store.archived = tuple(stored(template, id=n) for n, template in enumerate(load_templates(), 1))
+    written_with = await Library(store).templates("default")
+    assert written_with == NO_TEMPLATES
+    brief = Brief(
+        query="Our bakery opens on Monday. Doors open at 7. Come early.",
+        language="en",
+        keywords=(),
+        templates=written_with,
+    )
+    assert realise(brief) == realise(replace(brief, sober=True)) == []
+
+    assert await Library(Store()).templates("default") == ()
+    assert realise(replace(brief, templates=())) != []
+
+
+async def test_where_no_template_can_be_read_the_bundled_ones_do_not_come_back() -> None:
+    assert await Library(Store(stored(FRAME, tone="sultry"))).templates("default") == NO_TEMPLATES
+
+
 async def test_an_outcome_brings_the_lower_bound_along() -> None:
     first, *rest = load_templates()
     rows = [stored(first, usage_count=4, success_lower_bound=0.3), *(stored(template) for template in rest)]
@@ -175,7 +204,7 @@ async def test_an_outcome_brings_the_lower_bound_along() -> None:
 
 
 async def test_seeding_waits_for_the_store_and_then_reaches_every_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "SEED_PAUSE_S", 0.01)
+    monkeypatch.setattr(library, "SEED_PAUSE_S", 0.01)
     store = Store()
     store.error = StoreUnavailable("down")
     seeding = asyncio.create_task(Library(store).seed(["default", "acme"]))

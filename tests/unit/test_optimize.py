@@ -1,13 +1,15 @@
 """The graph on handwritten models: what is asked of them, what is missing without them, how answers are ranked."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pipelines.editing.advice import edits
 from pipelines.generator.candidates import SPARE, Engines
-from pipelines.optimize import analyze, answer, compare
+from pipelines.optimize import analyze, answer, compare, generate, generate_each, prepare
 from pipelines.policy import Policy
 from pipelines.records import (
     Affect,
@@ -15,13 +17,17 @@ from pipelines.records import (
     Brief,
     Draft,
     Emotion,
+    Engine,
     Pair,
     Proposal,
     Query,
+    Sensitivity,
 )
-from pipelines.results import Prediction, Subscores
+from pipelines.results import Candidate, Generated, Prediction, Subscores
 from pipelines.text.tweets import Entity
 from tests.fake_models import AFFECT, FakeModels
+
+pytestmark = pytest.mark.clock
 
 
 @pytest.mark.parametrize("model", ["query_analyzer", "sentiment", "generator", "viral_predictor"])
@@ -53,10 +59,81 @@ async def test_a_language_model_that_is_down_is_replaced_by_templates_where_that
     assert asked.templates is None
 
 
+async def pieces_of(query: Query, models: FakeModels, engines: Engines) -> tuple[list[Candidate], Generated]:
+    """The candidates in the order in which they came, and the whole, which comes last."""
+    *pieces, whole = [piece async for piece in generate_each(query, models, engines)]
+    assert isinstance(whole, Generated)
+    return [piece for piece in pieces if isinstance(piece, Candidate)], whole
+
+
+@pytest.mark.parametrize("engine", ["auto", "templates", "lm"])
+async def test_what_comes_piece_by_piece_is_at_the_end_what_comes_at_once(engine: Engine) -> None:
+    query, engines = Query(query="Some shoes", engine=engine, n_templates=3), Engines(language_model=True)
+    pieces, whole = await pieces_of(query, models := FakeModels(), engines)
+    assert whole == await generate(query, FakeModels(), engines)
+    assert {one.id: one for one in pieces}.items() >= {one.id: one for one in whole.candidates or ()}.items()
+    assert [one.source for one in pieces] == {
+        "auto": ["template"] * 5 + ["lm"],
+        "templates": ["template"] * 5,
+        "lm": ["lm"],
+    }[engine]
+    assert len({draft.text for draft in models.predicted}) == len(models.predicted)
+
+
+async def test_the_polish_is_shown_while_the_language_model_writes_and_leaving_ends_its_work() -> None:
+    class Writing(FakeModels):
+        ended = False
+
+        async def generate(self, brief: Brief, told: Callable[[Proposal], None] | None = None) -> tuple[Proposal, ...]:
+            assert told is not None
+            told(Proposal("Written by a model.", 19, "lm", None, 0.6))
+            try:
+                await asyncio.sleep(60)
+            finally:
+                self.ended = True
+            return ()
+
+    models = Writing()
+    pieces = generate_each(Query(query="Some shoes", engine="auto"), models, Engines(language_model=True))
+    shown = [await anext(pieces) for _ in range(8)]
+    assert [one.source for one in shown if isinstance(one, Candidate)] == ["template"] * 7 + ["lm"]
+    assert all(one.viral_score is not None for one in shown if isinstance(one, Candidate))
+    await pieces.aclose()
+    await asyncio.sleep(0)
+    assert models.ended
+
+
+async def test_a_text_that_harms_gets_no_piece_but_the_last() -> None:
+    class Reading(FakeModels):
+        async def read(self, _text: str, language: str | None) -> Affect:
+            return replace(AFFECT, sensitivity=Sensitivity("fraud", {"fraud": 0.9}))
+
+    pieces, whole = await pieces_of(Query(query="Some shoes", engine="auto"), Reading(), Engines(language_model=True))
+    assert pieces == []
+    assert whole.candidates == ()
+
+
+async def test_a_piece_that_nobody_can_score_has_no_score() -> None:
+    pieces, whole = await pieces_of(Query(query="Some shoes"), FakeModels("viral_predictor"), Engines())
+    assert pieces
+    assert {one.viral_score for one in pieces} == {None}
+    assert whole.degraded == ("viral_predictor",)
+
+
+async def test_a_late_language_model_costs_no_piece_of_the_others() -> None:
+    query, engines = Query(query="Some shoes", engine="auto"), Engines(language_model=True)
+    pieces, whole = await pieces_of(query, FakeModels("generator.lm"), engines)
+    assert {one.source for one in pieces} == {"template"}
+    assert whole.degraded == ("generator.lm",)
+
+
 async def test_an_error_that_no_model_announced_is_not_swallowed() -> None:
     class Broken(FakeModels):
         async def write(self, brief: Brief) -> list[Proposal]:
             raise RuntimeError(brief.query)
+
+    with pytest.raises(RuntimeError, match="shoes"):
+        await pieces_of(Query(query="shoes"), Broken(), Engines())
 
     with pytest.raises(RuntimeError):
         await answer(Query(query="Shoes"), Broken(), Engines())
@@ -117,19 +194,62 @@ async def test_no_candidates_are_written_where_none_are_wanted() -> None:
 
 
 async def test_a_language_that_nobody_here_writes_gets_no_english_candidates() -> None:
-    models = FakeModels(language="ja")
-    result = await answer(Query(query="Shoes"), models, Engines())
+    models = FakeModels()
+    result = await answer(Query(query="新しい靴"), models, Engines())
     assert result.templates == ()
     assert models.briefs == []
     assert result.viral_score is not None
 
 
 async def test_sentiment_is_read_in_the_language_that_was_found_or_told() -> None:
-    found, told = FakeModels(language="es"), FakeModels(language="en")
-    await answer(Query(query="Zapatos"), found, Engines())
+    found, told = FakeModels(), FakeModels()
+    await answer(Query(query="Abrimos el lunes"), found, Engines())
     await answer(Query(query="Zapatos", language="es"), told, Engines())
     assert found.read_in == told.read_in == ["es"]
     assert found.briefs[0].language == told.briefs[0].language == "es"
+
+
+def test_what_is_prepared_leaves_nothing_for_the_first_answer_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare()
+
+    def read_anew(path: Path, *_: object, **__: object) -> str:
+        raise AssertionError(f"{path} is read by an answer")
+
+    monkeypatch.setattr(Path, "read_text", read_anew)
+    monkeypatch.setattr(Path, "read_bytes", read_anew)
+    for query in ("Our bakery is opening on Friday, come by!", "Abrimos la tienda el viernes, ¡ven a vernos!"):
+        asyncio.run(answer(Query(query=query), FakeModels(), Engines()))
+
+
+async def test_a_text_that_shows_no_language_is_read_and_written_for_in_the_default_one() -> None:
+    models = FakeModels()
+    await answer(Query(query="Lima Roma 2026"), models, Engines(default_language="es"))
+    assert models.read_in == [brief.language for brief in models.briefs] == ["es"]
+
+
+async def test_a_text_is_read_while_it_is_analyzed_and_a_model_that_breaks_ends_the_other() -> None:
+    begun: list[str] = []
+
+    class Meeting(FakeModels):
+        async def analyze(self, text: str, language: str | None) -> Analysis:
+            begun.append("analyze")
+            await asyncio.sleep(0.01)
+            assert "read" in begun
+            raise RuntimeError("a bug")
+
+        async def read(self, text: str, language: str | None) -> Affect:
+            begun.append("read")
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                begun.append("ended")
+                raise
+            return await super().read(text, language)
+
+    with pytest.raises(RuntimeError):
+        await answer(Query(query="Shoes"), Meeting(), Engines())
+    await asyncio.sleep(0)
+    assert begun == ["analyze", "read", "ended"]
 
 
 async def test_sentiment_and_writing_do_not_wait_for_each_other() -> None:

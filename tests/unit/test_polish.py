@@ -338,3 +338,79 @@ def test_a_town_is_written_as_one_where_a_place_follows_and_no_word_is_taken_for
     text: str, language: Language, polished: str
 ) -> None:
     assert polish(text, language) == polished
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The club celebrates its 10 years on Saturday.",
+        "That shop was ahead of its time.",
+        "The cat hurt its back.",
+        "The bakery turns one: its very first birthday.",
+        "We love the cafe and its £3 soup.",
+        "The new bike is here. Its price? 500 euros.",
+        "The hotel is lovely, but its 3 rooms are small.",
+        "Its 10 years of work are on show.",
+        "Its already low prices fell again.",
+        "Its simple, honest food won us over.",
+        "We love Cornwall for its beautiful, quiet beaches.",
+        "The band took its time to write this one.",
+        "The team did its best to help.",
+        "It proved its worth every day.",
+        "The firm and its US branch are hiring.",
+        "I like the dog, mostly its ears and its tail.",
+        "The clinic and its free and friendly service stay open.",
+        "Follow the club and its official #LeedsRun tag.",
+        "The village holds its fair.",
+        "Bring your A game.",
+        "Tell us about your allergic reaction.",
+        "We know your already busy schedule.",
+        "Thank you for your never ending support.",
+        "Bring your invited guests to the door.",
+        "Thank you for your welcome to the village.",
+        "We got there first.",
+        "We got there last night.",
+        "From there students can walk.",
+        "People who live there own dogs.",
+        "You find it here and there too.",
+        "We tried, but there really is no way.",
+        "Is anybody there going to help?",
+        "Is the light there good enough?",
+        "On Mondays lunch is free.",
+        "Guess who's dog sitting this weekend.",
+        "We are on the way to Long Eaton.",
+        "Reading is the best way to big ideas.",
+        "Its free tours start at 10.",
+        "Its only shop is in Leeds.",
+        "Its in store cafe is lovely.",
+        "Now its time in Leeds is over.",
+        "Your so called friend left.",
+        "Its cold beer is the best in town.",
+        "Its easy to use app won us over.",
+        "Your coming week looks busy.",
+        "We ate there then.",
+        "Sainsbury's are open till 10.",
+        "McDonald's are hiring.",
+        "My shoes are old, my mum's are new.",
+    ],
+)
+def test_a_right_its_your_there_or_name_is_no_slip(text: str) -> None:
+    assert polish(text, "en") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "polished"),
+    [
+        ("the market is on. its back!", "The market is on. It's back!"),
+        ("its £3 for kids", "It's £3 for kids."),
+        ("i think its time to go home", "I think it's time to go home."),
+        ("its free for kids under 5", "It's free for kids under 5."),
+        ("its beautiful, come and see", "It's beautiful, come and see."),
+        ("they lost there jobs", "They lost their jobs."),
+        ("they repaired there own roof", "They repaired their own roof."),
+        ("let us know if your allergic please", "Let us know if you're allergic please."),
+        ("if your supposed to be here, say so", "If you're supposed to be here, say so."),
+    ],
+)
+def test_a_slip_is_still_mended_where_a_clause_begins(text: str, polished: str) -> None:
+    assert polish(text, "en") == polished

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supervisor import ports
+from supervisor.cluster import haproxy_environment
 
 
 def test_a_port_is_none_that_the_system_gives_to_outgoing_connections() -> None:
@@ -22,3 +23,32 @@ def test_a_port_that_something_listens_on_is_not_given(monkeypatch: pytest.Monke
         monkeypatch.setattr(ports, "LAST", port)
         with pytest.raises(OSError, match="no port"):
             ports.free_port()
+
+
+def test_clusters_of_one_host_never_share_the_ports_of_their_ingresses() -> None:
+    mine, my_claim = ports.claim_ingress_ports()
+    with my_claim:
+        others, their_claim = ports.claim_ingress_ports()
+        their_claim.close()
+    again, my_claim = ports.claim_ingress_ports()
+    my_claim.close()
+    assert again == mine
+    for kind in ports.INGRESS_PORTS:
+        ranges = [
+            range(
+                int(one[f"RAY_SERVE_DIRECT_INGRESS_MIN_{kind}_PORT"]),
+                int(one[f"RAY_SERVE_DIRECT_INGRESS_MAX_{kind}_PORT"]) + 1,
+            )
+            for one in (mine, others)
+        ]
+        assert len(set().union(*ranges)) == 2 * (ports.PORTS - 1)
+
+
+def test_nothing_that_stands_before_the_ingresses_of_one_cluster_listens_where_that_of_another_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in haproxy_environment(tmp_path):
+        monkeypatch.delenv(name, raising=False)
+    one, other = ({k: v for k, v in haproxy_environment(tmp_path).items() if k.endswith("_PORT")} for _ in range(2))
+    assert {"RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT"} < one.keys()
+    assert len({*one.values(), *other.values()}) == len(one) + len(other)

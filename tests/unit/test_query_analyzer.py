@@ -138,6 +138,16 @@ def test_a_given_language_overrides_detection(analyzer: QueryAnalyzer) -> None:
     assert analyze(analyzer, "Great coffee for everybody", "es").language == "es"
 
 
+def test_words_that_nobody_knew_are_forgotten_after_their_text(analyzer: QueryAnalyzer) -> None:
+    vocabularies = [lexicon.tokenizer.vocab for lexicon in analyzer._lexicons.values()]
+    analyzer.analyze(["Hello shoes", "Hola zapatos"], [None, None])
+    before = [len(vocabulary.strings) for vocabulary in vocabularies]
+    for number in range(50):
+        text = f"Order grumfle{number}x or zapatillo{number}o before {number}"
+        analyzer.analyze([text, text], ["en", "es"])
+    assert [len(vocabulary.strings) for vocabulary in vocabularies] == before
+
+
 def test_a_text_without_a_sign_takes_the_default_language_and_the_version_tells_which() -> None:
     french = QueryAnalyzer(default_language="fr")
     assert analyze(french, "Messi, Ronaldo, Neymar").language == "fr"

@@ -14,14 +14,22 @@ from deployments.http.ingress import create_api
 from deployments.settings import Settings
 from pipelines.records import Draft
 from pipelines.viral_predictor.predictor import ViralPredictor
-from tests.benchmarks import experiments
-from tests.benchmarks.analyze_query import RESULTS, table
+from tests.benchmarks import autoscaling, batch_score, experiments, growth, profile_request, soak
+from tests.benchmarks.analyze_query import table
+from tests.benchmarks.machine import RESULTS
+from tests.benchmarks.peers import run as peers
+from tests.chaos import run as chaos
+from tests.chaos import upgrade
 from tests.readme import PAGES, ROOT, answers, commands, posts
 from training import reading
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-README, SPEED, EXPERIMENTS, OPERATIONS = (
-    PAGES[page] for page in ("README.md", "docs/speed.md", "docs/experiments.md", "docs/operations.md")
+README, SPEED, SCALING, FAULTS, EXPERIMENTS, OPERATIONS = (
+    PAGES[page]
+    for page in (
+        "README.md",
+        *(f"docs/{name}.md" for name in ("speed", "scaling", "chaos", "experiments", "operations")),
+    )
 )
 # Written about before it is there, and no longer written about while it still is.
 COMING, LEAVING = set[str](), set[str]()
@@ -104,17 +112,20 @@ def test_every_path_of_the_tree_exists_and_every_folder_of_modules_is_in_it() ->
 
 
 def test_every_curl_command_that_posts_is_found() -> None:
-    asked = {"/analyze-query", "/generate", "/optimize", "/templates", "/analyze", "/predict", "/compare"}
-    asked |= {"/ab-test/create", "/ab-test/$ID/events"}
+    asked = {"/analyze-query", "/generate", "/generate/stream", "/optimize", "/templates", "/analyze", "/predict"}
+    asked |= {"/compare", "/ab-test/create", "/ab-test/$ID/events"}
     assert {path for path, _ in posts()} == asked
 
 
 def test_every_call_and_field_is_described(document: dict[str, Any]) -> None:
-    api = PAGES["docs/api.md"] + EXPERIMENTS
-    called = set(re.findall(r"/[a-z-]+(?:/[a-z-]+|/\{\w+\})*", api))
+    api = PAGES["docs/api.md"] + EXPERIMENTS + PAGES["docs/outcomes.md"]
+    called = set(re.findall(r"/[a-z-]+(?:/[a-z0-9-]+|/\{\w+\})*(?:\.[a-z]{3}\b)?", api))
     called |= {f"/ab-test/{{experiment_id}}{call}" for call in re.findall(r"`(/[a-z]+)`", EXPERIMENTS)}
     assert set(document["paths"]) <= called
-    in_code = [*re.findall(r"`([^`\n]+)`", api), *map(str, answers("docs/experiments.md"))]
+    in_code = [
+        *re.findall(r"`([^`\n]+)`", api),
+        *map(str, answers("docs/experiments.md") + answers("docs/outcomes.md")),
+    ]
     described = set(re.findall(r"[A-Za-z_-]+", " ".join(in_code)))
     assert fields(document) - LEAVING - described == set()
 
@@ -147,8 +158,20 @@ def test_ports_are_those_of_the_configuration() -> None:
 
 
 def test_the_figures_are_those_that_the_benchmarks_printed() -> None:
-    assert table(json.loads((RESULTS / "analyze_query.json").read_text())) in SPEED
-    assert experiments.table(json.loads((RESULTS / "experiments.json").read_text())) in SPEED
+    def result(name: str) -> dict[str, Any]:
+        return json.loads((RESULTS / f"{name}.json").read_text())
+
+    assert table(result("analyze_query")) in SPEED
+    assert experiments.table(result("experiments")) in SPEED
+    assert autoscaling.table(result("autoscaling")) in SCALING
+    assert batch_score.table(result("batch_score")) in SPEED
+    assert "\n".join(peers.table(result("peers")["systems"])) in SPEED
+    assert "\n".join(peers.table(result("ablation")["systems"])) in SPEED
+    assert "\n".join(growth.table(result("growth")["axes"])) in SPEED
+    assert "\n".join(profile_request.table(result("profile"))) in SPEED
+    assert "\n".join(soak.table(result("soak"))) in SPEED
+    assert chaos.table([chaos.Row(**row) for row in result("chaos")["rows"]]) in FAULTS
+    assert upgrade.table([upgrade.Step(**row) for row in result("upgrade")["rows"]]) in FAULTS
 
 
 def test_the_figures_of_the_simulations_are_those_that_they_wrote() -> None:

@@ -149,3 +149,46 @@ def test_what_a_stranger_would_rather_post_is_worth_more_than_what_scores_higher
     scored = Candidate(id="b", text="b", source="lm", weighted_length=1, viral_score=90.0, p_postable=0.6)
     assert worth(judged) > worth(scored)
     assert [one.id for one in diverse([scored, judged], 2)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("Lumo is here: a lamp without a cable.", True),
+        ("A lamp without a cable: Lumo's orders open on Monday.", True),
+        ("Lumina is here: a lamp without a cable.", False),
+        ("Lumax is here: Lumo without a cable.", False),
+        ("A lamp without a cable is here.", False),
+    ],
+)
+def test_a_writer_renames_nothing(text: str, stays: bool) -> None:
+    source = "Lumo is here: a lamp without a cable. Orders open on Monday. #Lumo"
+    assert bool(admissible(proposed(text), source, Policy())) is stays
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "stays"),
+    [
+        (
+            "spring sale candles 20% off soy wax refill leeds",
+            "Spring sale in Leeds: 20% off soy wax refill candles.",
+            True,
+        ),
+        ("spring sale candles 20% off soy wax refill leeds", "Spring sale: 20% off soy wax refill candles.", False),
+        ("These shoes are to run, not to look at.", "These shoes are to run. Not to look at.", False),
+        (
+            "spring sale candles 20% off soy wax refill leeds",
+            "Spring sale candles 20% off soy wax refill Leeds.",
+            False,
+        ),
+        ("The spring sale opens in Leeds today", "The spring sale opens in Leeds today.", True),
+        ("20% off soy candles this week", "Only this week: 20% off soy candles.", False),
+        ("Only this week: 20% off soy candles", "20% off soy candles, only this week.", True),
+        ("Bouquets from £15 (were £22). Ends Sunday.", "£22\nBouquets from £15\nEnds Sunday", False),
+        ("Bouquets from £15 (were £22). Ends Sunday.", "Bouquets from £15 (were £22)\nEnds Sunday", True),
+    ],
+)
+def test_a_writer_leaves_out_no_name_presses_nobody_tears_nothing_off_and_makes_no_post_of_a_row(
+    source: str, text: str, stays: bool
+) -> None:
+    assert bool(admissible(proposed(text), source, Policy())) is stays

@@ -199,6 +199,16 @@ def test_a_classifier_that_fails_is_named_and_the_lexicons_answer(classifier_fol
     assert spanish.degraded == ("sentiment.transformer",)
 
 
+def test_a_text_that_breaks_the_classifier_costs_none_of_its_neighbours_anything(tmp_path: Path) -> None:
+    ensemble = SentimentEnsemble(transformer=save_classifier(tmp_path, poison="qqpoison"))
+    texts = ["this is good", "this is qqpoison", "this is bad", "what qqpoison is this", "this is coffee"]
+    affects = ensemble.read(texts, ["en"] * len(texts))
+    poisoned = ("sentiment.transformer",)
+    assert [affect.degraded for affect in affects] == [(), poisoned, (), poisoned, ()]
+    alone = read(ensemble, "this is good").sentiment.components["transformer"]
+    assert affects[0].sentiment.components["transformer"] == pytest.approx(alone, abs=1e-5)
+
+
 @pytest.mark.parametrize("labels", [["1 star", "2 stars", "3 stars"], ["negative", "neutral", "neutral"]])
 def test_labels_that_are_no_opinions_are_refused(classifier_folder: Path, tmp_path: Path, labels: list[str]) -> None:
     with pytest.raises(ValueError, match="id2label"):

@@ -1,12 +1,16 @@
 """What the environment and serve_config.yaml may say."""
 
 import copy
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from deployments.settings import (
@@ -22,13 +26,22 @@ from deployments.settings import (
     read_settings,
 )
 
-PATH = Path(__file__).resolve().parents[2] / "serve_config.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+PATH = ROOT / "serve_config.yaml"
 TREE = yaml.safe_load(PATH.read_text())
 KEY = "0123456789abcdef"
 
 
+def misspelt(stage: Any) -> None:
+    stage["max_wating"] = stage.pop("max_waiting")
+
+
 def application(tree: Any) -> Any:
     return tree["applications"][0]
+
+
+def followers(tree: Any) -> Any:
+    return application(tree)["autoscaling_policy"]["policy_kwargs"]["followers"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +63,14 @@ def application(tree: Any) -> Any:
         ),
         (lambda tree: application(tree)["deployments"][0]["user_config"].update(nope=1), "nope"),
         (lambda tree: application(tree)["deployments"][0]["user_config"]["stages"].update(nope=1), "stages.nope"),
+        (lambda tree: application(tree)["deployments"][0]["user_config"]["live"].update(nope=1), "live.nope"),
         (lambda tree: application(tree)["deployments"][4]["user_config"].update(nope=1), "nope"),
+        (lambda tree: misspelt(application(tree)["deployments"][0]["user_config"]["stages"]["store"]), "max_wating"),
+        (lambda tree: application(tree)["autoscaling_policy"]["policy_kwargs"].update(nope=1), "nope"),
+        (lambda tree: followers(tree)["sentiment"].update(nope=1), "nope"),
+        (lambda tree: followers(tree).update(sentimental=followers(tree)["sentiment"]), "sentimental"),
+        (lambda tree: application(tree)["autoscaling_policy"].update(policy_function="nope:nope"), "policy_function"),
+        (lambda tree: application(tree)["autoscaling_policy"]["policy_kwargs"].update(drain_s=0), "drain_s"),
         (lambda tree: application(tree)["deployments"][2].update(name="sentimental"), "sentimental"),
     ],
 )
@@ -83,6 +103,28 @@ def test_a_weak_or_unreadable_key_is_refused(monkeypatch: pytest.MonkeyPatch, ke
     with pytest.raises(ConfigError, match="MURMURATION_API_KEYS") as error:
         read_settings()
     assert "changeme" not in str(error.value)
+
+
+def test_what_env_example_leaves_empty_is_as_if_it_were_not_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in dotenv_values(ROOT / ".env.example"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / ".env"
+    filled = (ROOT / ".env.example").read_text()
+    filled = filled.replace("MURMURATION_API_KEYS=\n", 'MURMURATION_API_KEYS={"acme": "a key of sixteen or more"}\n')
+    file.write_text(filled.replace("X_USER_ID=\n", "X_USER_ID=1\n"))
+    script = "from deployments.settings import read_settings as r; s = r(); print(*s.murmuration_api_keys, s.x_user_id)"
+    asks = f"{script}; print(s.database_url, s.otel_exporter_otlp_endpoint, s.ray_serve_enable_ha_proxy)"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "dotenv", "-f", file, "run", "--no-override", "--", sys.executable, "-c", asks],
+        env={**os.environ, "X_USER_ID": "2"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["acme", "2", "None", "None", "False"], done.stderr
 
 
 def test_a_host_that_others_reach_needs_a_key() -> None:
@@ -179,7 +221,6 @@ def test_every_deployment_at_its_most_replicas_still_fits_into_two_cpus() -> Non
     """Else a replica that grew while the ingress was down takes its place, and nobody is served until it goes."""
     asked = 0.0
     for deployment in application(TREE)["deployments"]:
-        scaling = deployment.get("autoscaling_config", {"max_replicas": deployment.get("num_replicas")})
-        asked += scaling["max_replicas"] * deployment["ray_actor_options"]["num_cpus"]
+        asked += deployment["autoscaling_config"]["max_replicas"] * deployment["ray_actor_options"]["num_cpus"]
 
     assert round(asked, 6) <= 2

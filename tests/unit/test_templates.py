@@ -15,7 +15,7 @@ from pipelines.generator.frames import count, parse, slot_names, write
 from pipelines.generator.templates import SLOTS, is_bare, load_templates, parse_templates, realise, slots_of
 from pipelines.records import Brief, Language, Objective, Template, Tone
 from pipelines.text.facts import facts, invents
-from pipelines.text.tweets import entities, is_valid
+from pipelines.text.tweets import Entity, entities, is_valid
 
 QUERY = "Our bakery opens on Monday. Doors open at 7. The first 50 people get a free bun. https://example.org/buns"
 BRIEF = Brief(query=QUERY, language="en", keywords=("bakery",), n=20)
@@ -62,10 +62,10 @@ def test_two_frames_of_one_name_are_refused() -> None:
 
 
 def test_a_frame_with_endless_variants_is_refused_without_writing_them() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ValueError, match="variants"):
         parse_templates([ROW | {"content": "{a|b|c|d|e|f|g|h}" * 200}])
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,37 @@ def test_a_row_of_facts_becomes_lines_and_its_numbers_stay_whole() -> None:
 
 def test_a_bare_topic_fills_nothing_but_the_topic() -> None:
     assert slots_of(replace(BRIEF, query="winter tyres")).keys() == {"topic"}
+
+
+@pytest.mark.parametrize(
+    ("query", "language", "slot", "written"),
+    [
+        ("London is the best city for", "en", "unfinished", "London is the best city for"),
+        ("london is the best city for", "en", "unfinished", "London is the best city for"),
+        ("Emma is the best at", "en", "unfinished", "Emma is the best at"),
+        ("The best part of summer is", "en", "unfinished", "the best part of summer is"),
+        ("the best part of summer is", "en", "unfinished", "the best part of summer is"),
+        ("It's a good day when", "en", "unfinished", "it's a good day when"),
+        ("If I could live anywhere I would", "en", "unfinished", "if I could live anywhere I would"),
+        ("Will Smith is", "en", "unfinished", "Will Smith is"),
+        ("Madrid Marathon", "en", "topic", "Madrid Marathon"),
+        ("Madrid marathon", "en", "topic", "Madrid marathon"),
+        ("winter tyres", "en", "topic", "winter tyres"),
+        ("Granada es la mejor ciudad para", "es", "unfinished", "Granada es la mejor ciudad para"),
+        ("lo mejor del verano es", "es", "unfinished", "lo mejor del verano es"),
+        ("Maratón de Madrid", "es", "topic", "Maratón de Madrid"),
+        ("zapatos de invierno", "es", "topic", "zapatos de invierno"),
+    ],
+)
+def test_no_name_loses_its_capital_within_a_sentence(query: str, language: Language, slot: str, written: str) -> None:
+    assert slots_of(Brief(query=query, language=language, keywords=()))[slot] == written
+
+
+def test_a_name_that_the_analyzer_found_keeps_its_capital() -> None:
+    brief = Brief(query="winter is the best at", language="en", keywords=())
+    named = replace(brief, entities=(Entity("Winter", "PERSON", 0, 6),))
+    assert slots_of(brief)["unfinished"] == "winter is the best at"
+    assert slots_of(named)["unfinished"] == "Winter is the best at"
 
 
 def test_alternatives_and_optional_parts_are_counted_and_written() -> None:
@@ -172,7 +203,7 @@ def test_among_equals_the_proven_frame_comes_first() -> None:
 def test_each_language_has_about_twenty_frames_of_which_some_say_nothing_of_their_own() -> None:
     for language in get_args(Language):
         frames = bundled(language)
-        assert 18 <= len(frames) <= 22
+        assert 16 <= len(frames) <= 22
         assert 8 <= sum(is_bare(one.content) for one in frames) < 20
         assert {one.objective for one in frames} == set(get_args(Objective))
         assert {name for one in frames for name in slot_names(parse(one.content))} <= SLOTS.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -122,3 +123,28 @@ def test_no_part_ends_within_a_date_or_at_an_abbreviation(word: str) -> None:
         for part in split_thread(SENTENCE * count, "en"):
             text = part.rsplit("\n\n", 1)[0]
             assert not text.endswith(f" {word}")
+
+
+def test_a_text_of_4000_characters_is_cut_at_once() -> None:
+    text = "".join(f"{SENTENCE} number {place}. " for place in range(200))[:4000]
+    started = time.process_time()
+    assert len(split_thread(text, "en")) > 10
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#" + "a" * 300,
+        "Look: #" + "日本" * 140 + " and more",
+        "a" + "\u0323" * 900,
+        "We shout z" + "\u0336\u0489" * 400 + " today",
+        "👩" + "\u200d👩" * 300,
+        "🧵 " + "#" + "ñ" * 600 + " https://example.org/" + "a" * 400,
+    ],
+)
+def test_what_is_longer_than_a_post_is_cut_where_it_must_be(text: str) -> None:
+    parts = split_thread(text, "en")
+    assert len(parts) > 1
+    assert all(is_valid(part) for part in parts)
+    assert dense(join_thread(parts)) == dense(text)

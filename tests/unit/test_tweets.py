@@ -185,10 +185,10 @@ def test_plain_ascii_counts_one_each(text: str) -> None:
     ["a." * 2000, "語" * 3999 + ".", "http://" + "語." * 1990, "a.com/" + "(a" * 1990, "a-" * 1990 + ".x", "#" * 4000],
 )
 def test_no_text_of_4000_characters_takes_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     weighted_length(text)
     entities(text)
-    assert time.perf_counter() - started < 0.25
+    assert time.process_time() - started < 0.25
 
 
 def test_lengths_agree_with_twitter_text() -> None:

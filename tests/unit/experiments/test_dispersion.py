@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 from statsmodels.genmod.families import Binomial
@@ -76,6 +76,7 @@ def test_any_counts_have_a_dispersion_of_at_least_1_or_none(cells: Cells) -> Non
 
 
 @settings(deadline=None)
+@example([[Arm(1, 0), Arm(1, 0), Arm(2, 1)]])
 @given(st.lists(st.lists(COUNTS, min_size=2, max_size=6), min_size=1, max_size=4))
 def test_correlation_lies_within_its_range_and_ignores_order(clusters: Cells) -> None:
     found = intraclass_correlation(clusters)

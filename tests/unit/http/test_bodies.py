@@ -131,3 +131,20 @@ async def test_a_draft_of_two_lines_is_read_and_one_with_another_control_charact
     read, errors = await PREDICT_BODY.read_items(body({"drafts": [{"text": "a\r\nb\rc"}, {"text": "a\x0bb"}]}))
     assert [draft.text for draft in read.drafts] == ["a\nb\nc"]
     assert [error.field for error in errors] == ["drafts[1].text"]
+
+
+async def test_what_is_too_long_once_it_is_normalized_is_named_and_what_becomes_shorter_is_taken() -> None:
+    with pytest.raises(Problem) as refused:
+        await QUERY_BODY.read(body({"query": "\u0958" * 2_001}))
+    assert refused.value.errors == [
+        {"field": "query", "message": "4,002 characters once it is normalized (NFC), and 4,000 is the most"}
+    ]
+    assert len((await QUERY_BODY.read(body({"query": "\u0958" * 2_000}))).query) == 4_000
+
+
+@pytest.mark.parametrize("told", [1.0, 0, None])
+async def test_nobody_tells_that_a_draft_says_something(told: object) -> None:
+    read, errors = await PREDICT_BODY.read_items(body({"drafts": [{"text": "a"}, {"text": "b", "substance": told}]}))
+    assert [draft.text for draft in read.drafts] == ["a"]
+    assert [(one.index, one.field, one.message) for one in errors] == [(1, "drafts[1].substance", "unknown field")]
+    assert "substance" not in str(PREDICT_BODY.adapter.json_schema()["$defs"]["Draft"]["properties"])

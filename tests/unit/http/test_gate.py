@@ -9,6 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.http.gate import Gate
 
+pytestmark = pytest.mark.clock
+
 KEYS = {"acme": "a" * 20, "default": "d" * 20}
 
 
@@ -45,7 +47,8 @@ async def call(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    told = {"host": "localhost:8000", **headers}
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
     await gate({"type": "http", "method": method, "path": path, "headers": raw}, receive, send)
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, b"".join(message.get("body", b"") for message in sent[1:])
@@ -83,6 +86,73 @@ async def test_one_request_too_many_is_asked_to_come_back_and_leaves_room_again(
     assert door.inside == 0
 
 
+async def trickle(gate: Gate, path: str, pieces: int, bytes_a_piece: int, pause_s: float, **headers: str) -> Any:
+    """Send a body piece by piece; returns status, detail and after how many pieces the answer came."""
+    sent: list[Any] = []
+    given = 0
+
+    async def receive() -> Any:
+        nonlocal given
+        await asyncio.sleep(pause_s)
+        given += 1
+        return {"type": "http.request", "body": b"x" * bytes_a_piece, "more_body": given < pieces}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = [
+        (b"host", b"localhost:8000"),
+        *((name.replace("_", "-").encode(), v.encode()) for name, v in headers.items()),
+    ]
+    await gate({"type": "http", "method": "POST", "path": path, "headers": raw}, receive, send)
+    detail = "" if sent[0]["status"] == 200 else json.loads(sent[1]["body"])["detail"]
+    return sent[0]["status"], detail, given
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/metrics/import"])
+async def test_a_body_that_trickles_gives_its_place_back_however_often_a_byte_comes(path: str) -> None:
+    door = gate(Inside())
+    door.body_pause_s = 0.2
+    status, detail, pieces = await trickle(door, path, 1_000, 1, 0.02, x_api_key="a" * 20)
+    assert (status, door.inside, door.signing_in) == (408, 0, 0)
+    assert "8 KiB a second" in detail
+    assert pieces < 20
+
+
+async def test_a_slow_body_that_keeps_the_pace_takes_the_time_that_it_needs() -> None:
+    door = gate(Inside(), {})
+    door.body_pause_s, door.body_bytes_per_s = 0.2, 1_000
+    assert await trickle(door, "/analyze", 20, 100, 0.03) == (200, "", 20)
+
+
+async def test_strangers_who_sign_in_leave_room_for_those_who_have_a_key() -> None:
+    app = Inside()
+    app.let_go.clear()
+    door = gate(app, max_requests=32)
+    strangers = [asyncio.create_task(call(door, "/sign-in")) for _ in range(40)]
+    await asyncio.sleep(0.01)
+    assert (door.inside, door.signing_in) == (2, 2)
+    refused = [task.result() for task in strangers if task.done()]
+    assert {(status, answered["retry-after"]) for status, answered, _ in refused} == {(503, "1")}
+    assert json.loads(refused[0][2])["detail"] == "Too many sign in at once."
+    app.let_go.set()
+    assert (await call(door, x_api_key="a" * 20))[0] == 200
+    await asyncio.gather(*strangers)
+    assert (door.inside, door.signing_in) == (0, 0)
+
+
+async def test_nobody_signs_in_where_the_house_is_full() -> None:
+    app = Inside()
+    app.let_go.clear()
+    door = gate(app, max_requests=1)
+    inside = asyncio.create_task(call(door, x_api_key="a" * 20))
+    await asyncio.sleep(0.01)
+    assert (await call(door, "/sign-in"))[0] == 503
+    app.let_go.set()
+    await inside
+    assert (await call(door, "/sign-in"))[0] == 200
+
+
 async def test_health_is_told_even_when_the_house_is_full_and_without_a_key() -> None:
     app = Inside()
     assert (await call(gate(app, max_requests=0), "/readyz"))[0] == 200
@@ -106,6 +176,9 @@ async def test_head_is_answered_as_get_without_the_body_and_refused_alike(header
         ("/analyze", 2**20 + 1, 413),
         ("/predict", 2**20 + 1, 200),
         ("/predict", 2**24 + 1, 413),
+        ("/metrics/imports", 2**20 + 1, 413),
+        ("/sign-in", 2**13, 200),
+        ("/sign-in", 2**13 + 1, 413),
     ],
 )
 async def test_bodies_have_a_limit_whether_their_length_is_told_or_not(path: str, size: int, status: int) -> None:
@@ -113,6 +186,14 @@ async def test_bodies_have_a_limit_whether_their_length_is_told_or_not(path: str
     chunks = tuple(b"x" * min(65536, size - start) for start in range(0, size, 65536))
     assert (await call(door, path, chunks))[0] == status
     assert (await call(door, path, chunks, content_length=str(size)))[0] == status
+
+
+@pytest.mark.parametrize(("mebibytes", "status"), [(800, 200), (801, 413)])
+async def test_an_upload_has_a_limit_of_its_own(mebibytes: int, status: int) -> None:
+    door = gate(Inside(), {})
+    chunks = (bytes(2**20),) * mebibytes
+    assert (await call(door, "/metrics/import", chunks))[0] == status
+    assert (await call(door, "/metrics/import", chunks, content_length=str(mebibytes * 2**20)))[0] == status
 
 
 @pytest.mark.parametrize("length", ["-1", "ten", "1e3", "9" * 30])

@@ -1,0 +1,1 @@
+"""Who reads an account's posts and when they answer, as its own outcomes tell."""

@@ -1,0 +1,1 @@
+"""What posts achieved: the files that tell it, and what it says of predictions."""

@@ -1,0 +1,1 @@
+"""The same pipelines behind what else one would serve them with."""
