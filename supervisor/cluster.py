@@ -10,19 +10,14 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import psutil
@@ -46,6 +41,7 @@ from deployments.settings import (
 from supervisor.orphans import adopt_orphans, end_children
 from supervisor.ports import free_port
 from supervisor.running import announce
+from supervisor.stopping import Stop
 from supervisor.writer import is_prepared
 
 APPLICATION = "murmuration"
@@ -66,14 +62,9 @@ def main() -> int:
     Where Ray itself ends, the process ends at once with RAY_ENDED: the supervisor starts another.
     """
     arguments = _arguments()
-    stop = threading.Event()
-
-    def on_signal(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
+    stop = Stop()
     adopt_orphans()
-    listen = partial(_listen, on_signal)
-    listen()
+    stop.listen()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="mm-haproxy-") as folder:
         try:
@@ -84,7 +75,7 @@ def main() -> int:
             _require_ports(config, arguments.dashboard_port)
             _prepare_writer(config)
             context = _start_ray(arguments)
-            listen()  # ray.init puts its own handlers in place, which print a stack
+            stop.listen()  # ray.init puts its own handlers in place, which print a stack
             _run(config, context, stop, arguments.running)
         except ConfigError as error:
             logger.error("error: %s", error)  # noqa: TRY400  # one line, no traceback: it is the user's to mend
@@ -186,11 +177,6 @@ def _holder(port: int) -> str:
     return "another user's process"
 
 
-def _listen(handler: Callable[[int, FrameType | None], None]) -> None:
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
-
-
 def _start_ray(arguments: argparse.Namespace) -> RayContext:
     logger.info("starting Ray ...")
     context = ray.init(
@@ -208,7 +194,7 @@ def _start_ray(arguments: argparse.Namespace) -> RayContext:
     return cast("RayContext", context)
 
 
-def _run(config: ServeDeploySchema, ray_context: RayContext, stop: threading.Event, running: Path | None) -> None:
+def _run(config: ServeDeploySchema, ray_context: RayContext, stop: Stop, running: Path | None) -> None:
     logger.info("starting Serve ...")
     serve.start(
         proxy_location=config.proxy_location,
@@ -242,7 +228,7 @@ def _dead() -> str:
     return next((name for name, _ in dead if name in VITAL), "")
 
 
-def _wait_until_running(stop: threading.Event) -> bool:
+def _wait_until_running(stop: Stop) -> bool:
     shown = ""
     while not stop.wait(POLL_S):
         application = serve.status().applications.get(APPLICATION)
@@ -260,7 +246,7 @@ def _wait_until_running(stop: threading.Event) -> bool:
     return False
 
 
-def _wait_until_ready(url: str, stop: threading.Event) -> bool:
+def _wait_until_ready(url: str, stop: Stop) -> bool:
     while not stop.wait(POLL_S):
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310  # our own address  # nosec B310

@@ -14,9 +14,7 @@ import platform
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 from store.errors import ServerFailed, StoreError
 from store.migrate import prepare
@@ -25,6 +23,7 @@ from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 from supervisor.orphans import adopt_orphans, end_children
 from supervisor.ports import claim_ingress_ports
 from supervisor.running import NAME, has_served
+from supervisor.stopping import Stop
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ("RAY_SERVE_THROUGHPUT_OPTIMIZED", "RAY_SERVE_ENABLE_HA_PROXY")
@@ -43,13 +42,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT / ".murmuration", help="where the embedded servers keep data")
     arguments, cluster_arguments = parser.parse_known_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    stop = threading.Event()
-
-    def on_signal(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = Stop()
+    stop.listen()
     adopt_orphans()
     embedded: list[EmbeddedPostgres | EmbeddedRedis] = []
     try:
@@ -110,7 +104,7 @@ def _serve(
     cluster_arguments: list[str],
     running: Path,
     embedded: list[EmbeddedPostgres | EmbeddedRedis],
-    stop: threading.Event,
+    stop: Stop,
 ) -> int:
     """Keep a cluster until told to stop: one that has served and ends is started again, on the same servers.
 

@@ -13,13 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import yaml
@@ -29,6 +27,7 @@ from supervisor import child, dashboard
 from supervisor.ports import free_port
 from supervisor.render import ROOT, RULES
 from supervisor.running import Product, find
+from supervisor.stopping import Stop
 
 HOST = "127.0.0.1"
 PROMETHEUS_PORT, GRAFANA_PORT = 9090, 3000
@@ -46,13 +45,8 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=15, help="seconds between scrapes")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    stop = threading.Event()
-
-    def on_signal(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = Stop()
+    stop.listen()
     folder = arguments.data.absolute() / "observe"
     children: list[subprocess.Popen[bytes]] = []
     try:
@@ -154,9 +148,7 @@ def _prometheus(program: str, folder: Path, port: int) -> subprocess.Popen[bytes
     )
 
 
-def _start_grafana(
-    folder: Path, prometheus_port: int, children: list[subprocess.Popen[bytes]], stop: threading.Event
-) -> None:
+def _start_grafana(folder: Path, prometheus_port: int, children: list[subprocess.Popen[bytes]], stop: Stop) -> None:
     program = shutil.which("grafana-server") or shutil.which("grafana-server", path="/usr/sbin")
     if program is None:
         logger.info("Grafana is not installed; with it (grafana.com) k8s/monitoring/dashboard.json would be shown here")
@@ -197,7 +189,7 @@ def _spawn(log: Path, *command: str, environment: Mapping[str, str] | None = Non
         )
 
 
-def _wait_until_answers(process: subprocess.Popen[bytes], url: str, log: Path, stop: threading.Event) -> None:
+def _wait_until_answers(process: subprocess.Popen[bytes], url: str, log: Path, stop: Stop) -> None:
     deadline = time.monotonic() + START_S
     while not stop.wait(POLL_S):
         try:

@@ -5,7 +5,6 @@ import logging
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from supervisor import main
 from supervisor.embedded import EmbeddedPostgres
 from supervisor.main import _keep
 from supervisor.running import announce, has_served
+from supervisor.stopping import Stop
 
 pytestmark = pytest.mark.clock
 
@@ -58,7 +58,7 @@ def test_a_cluster_that_fails_at_every_start_is_started_less_and_less_often(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[float] = []
-    running, stop = tmp_path / "running.json", threading.Event()
+    running, stop = tmp_path / "running.json", Stop()
     serves = (
         "import sys, pathlib, supervisor.running as r; r.announce(pathlib.Path(sys.argv[1]), '', '', ''); sys.exit(1)"
     )

@@ -15,7 +15,7 @@ def family(cluster: Cluster) -> list[psutil.Process]:
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=30)
+    _, alive = psutil.wait_procs(processes, timeout=STOP_S)
     left = [" ".join(p.cmdline()) or p.name() for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
     assert left == []
 
