@@ -40,10 +40,10 @@ psql: setup ## a SQL prompt on the database of `make serve`; make psql SQL="sele
 	@$(RUN) -m supervisor.embedded .murmuration $${SQL:+-c "$$SQL"}
 
 backup: setup ## the database of this copy into FILE, while it serves or not
-	@$(RUN) -m supervisor.backup backup "$(FILE)"
+	@$(RUN) -m supervisor.backup backup "$(or $(FILE),$(error say which file: make backup FILE=before.backup))"
 
 restore: setup ## the database of this copy from FILE, while nothing serves; REPLACE=1 drops the rows that are there
-	@$(RUN) -m supervisor.backup restore "$(FILE)" $(if $(REPLACE),--replace)
+	@$(RUN) -m supervisor.backup restore "$(or $(FILE),$(error say which file: make restore FILE=before.backup))" $(if $(REPLACE),--replace)
 
 key: setup ## make an API key of ACCOUNT that may SCOPE (read, write, admin); NAME=..., DAYS=... until it ends
 	@$(RUN) -m supervisor.keys create --account "$(or $(ACCOUNT),default)" --scope "$(or $(SCOPE),write)" $${NAME:+--name "$$NAME"} $${DAYS:+--days "$$DAYS"}
@@ -52,10 +52,10 @@ keys: setup ## list the API keys, of one account with ACCOUNT=...
 	@$(RUN) -m supervisor.keys list $${ACCOUNT:+--account "$$ACCOUNT"}
 
 revoke: setup ## end the API key with the id ID, and whoever signed in with it
-	@$(RUN) -m supervisor.keys revoke "$(ID)"
+	@$(RUN) -m supervisor.keys revoke "$(or $(ID),$(error say which key: make revoke ID=... (make keys lists them)))"
 
 import: setup ## send FILE, an export of X, tweets.js of its archive or a folder of them, to the product; URL=..., KEY=... of the account, CAPTURED_AT=... when its counts were taken
-	@$(RUN) -m supervisor.importing $(if $(wildcard $(FILE)),$(wildcard $(FILE)),"$(FILE)") $(if $(URL),--url "$(URL)") $(if $(CAPTURED_AT),--captured-at "$(CAPTURED_AT)") $${KEY:+--key "$$KEY"}
+	@$(if $(FILE),,$(error say which file: make import FILE=tweets.js))$(RUN) -m supervisor.importing $(if $(wildcard $(FILE)),$(wildcard $(FILE)),"$(FILE)") $(if $(URL),--url "$(URL)") $(if $(CAPTURED_AT),--captured-at "$(CAPTURED_AT)") $${KEY:+--key "$$KEY"}
 
 migrate: setup ## apply the migrations to DATABASE_URL
 	$(RUN) -m store.migrate

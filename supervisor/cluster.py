@@ -17,6 +17,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
@@ -256,14 +257,26 @@ def _wait_until_ready(url: str, stop: Stop) -> bool:
     return False
 
 
+def _asks_for_key(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/templates", timeout=5):  # noqa: S310  # our own address  # nosec B310
+            return False
+    except urllib.error.HTTPError as error:
+        return error.code == HTTPStatus.UNAUTHORIZED
+    except OSError:
+        return False
+
+
 def _announce(url: str, dashboard: str | None) -> None:
     example = json.dumps({"query": "We launch our new running shoes next week"})
+    key = ' -H "x-api-key: $KEY"' if _asks_for_key(url) else ""
     logger.info(
-        "\nready: %s\n  try: curl -s %s/analyze-query -H 'content-type: application/json' -d '%s'\n"
+        "\nready: %s\n  try: curl -s %s/analyze-query%s -H 'content-type: application/json' -d '%s'\n"
         "  Ray dashboard: http://%s (it asks for the token that `.venv/bin/ray get-auth-token` prints)\n"
         "  stop: Ctrl-C",
         url,
         url,
+        key,
         example,
         dashboard,
     )

@@ -66,8 +66,11 @@ async def _run(arguments: argparse.Namespace, dsn: str) -> int:
         if arguments.command == "create":
             return await _create(store, arguments)
         if arguments.command == "list":
-            for key in await store.keys.list(arguments.account):
+            keys = await store.keys.list(arguments.account)
+            for key in keys:
                 _say(_line(key))
+            if not keys:
+                _say("no key yet; `make key` makes one", sys.stderr)
             return 0
         revoked = await store.keys.revoke(arguments.id, None, actor=ACTOR)
     finally:
