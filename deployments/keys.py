@@ -126,14 +126,18 @@ class StoredKeys:
     async def read_anew(self) -> None:
         """Read the database once more, after whatever read is under way: it may have missed what was just written."""
         if self._reading is not None:
-            await asyncio.shield(self._reading)
+            await asyncio.wait([self._reading])
         await self.read()
 
     async def run_forever(self) -> None:
-        """Read the database every `every_s` seconds."""
+        """Read the database every `every_s` seconds, until cancelled."""
         while True:
             await asyncio.sleep(self.every_s)
-            await self.read()
+            try:
+                await self.read()
+            except Exception:
+                # Whoever lost a key is let in until this reads again: it outlives a mistake.
+                logger.exception("keys not read", extra={"action": "keys_not_read"})
 
     async def _read(self) -> None:
         if self.table is None:

@@ -183,7 +183,9 @@ class Live:
         if task is None:
             task = self._shared[account] = asyncio.create_task(self._ask(account))
             task.add_done_callback(lambda _: self._shared.pop(account, None))
-        return await asyncio.wait_for(asyncio.shield(task), within_s)
+        # Not wait_for, which forgets a cancellation that comes with the answer (gh-86296).
+        async with asyncio.timeout(within_s):
+            return await asyncio.shield(task)
 
     async def _ask(self, account: str) -> Figures | None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 SERVICE = "murmuration"
 # Asked by machines every few seconds.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 PARENT = ("traceparent", "tracestate")
+FLUSH_S = 2.0
 
 
 class Traces:
@@ -40,10 +42,12 @@ class Traces:
 
     Args:
         provider: of our own, with the processors that take the spans.
+        exporter: what sends them, where that may take its time.
     """
 
-    def __init__(self, provider: TracerProvider) -> None:
+    def __init__(self, provider: TracerProvider, exporter: SpanExporter | None = None) -> None:
         self._provider = provider
+        self._exporter = exporter
         self._tracer = provider.get_tracer(SERVICE)
         self._propagator = TraceContextTextMapPropagator()
 
@@ -62,11 +66,18 @@ class Traces:
         # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say goes before ours.
         ours = Resource({"service.name": SERVICE, "service.version": release})
         provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
-        return cls(provider)
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        return cls(provider, exporter)
 
     async def close(self) -> None:
-        """Send what is left; a collector that is away is given up on after its timeout."""
+        """Send what is left, for FLUSH_S at most: a collector that is away must not hold up a replica that ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await asyncio.to_thread(self._provider.force_flush)
+        if self._exporter is not None:
+            # Ends its pauses between attempts, which the provider would sit out: 28 s with a full queue.
+            await asyncio.to_thread(self._exporter.shutdown)
         await asyncio.to_thread(self._provider.shutdown)
 
     def around(self, app: ASGIApp) -> ASGIApp:

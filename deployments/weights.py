@@ -50,4 +50,6 @@ class Weights:
                 await self.tell()
             except StoreError as error:
                 logger.warning("weights not told: %s", error, extra={"action": "weights_not_told"})
+            except Exception:
+                logger.exception("weights not told", extra={"action": "weights_not_told"})
             await asyncio.sleep(LOOK_S)

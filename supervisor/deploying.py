@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import requests
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 from ray.exceptions import AuthenticationError
@@ -38,6 +39,13 @@ SILENT_S = 20.0
 logger = logging.getLogger("murmuration")
 
 
+class Client(ServeSubmissionClient):
+    """Serve's client, which by itself waits for ever for a dashboard that takes a call and says nothing."""
+
+    def _do_request(self, *arguments: Any, **options: Any) -> requests.Response:
+        return super()._do_request(*arguments, timeout=SILENT_S, **options)
+
+
 class RolloutFailed(Exception):
     """The new configuration is not served; the message is Serve's."""
 
@@ -58,7 +66,7 @@ def main() -> int:
         config = read_serve_config(arguments.config).model_dump(mode="json", exclude_unset=True)
         # What `ray` does for its own commands: the token that the cluster wrote down.
         maybe_enable_token_auth_if_token_available()
-        serve = ServeSubmissionClient(find(arguments.data).dashboard)
+        serve = Client(find(arguments.data).dashboard)
         address = read_settings().database_url
         asyncio.run(prepare(address.get_secret_value() if address else find_url(arguments.data)))
         deploy(serve, config, arguments.wait)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,7 @@ ROUTES = guarded(route for noun in NOUNS for route in noun.router.routes)
 FIRST_EVERY_S = 5.0
 WARM_UP_TIMEOUT_S = 30.0
 WARM_UP_PAUSE_S = 0.5
+CLOSE_S = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -181,17 +182,17 @@ class Ingress:
             timeout_s=config.cache_timeout_s,
             per_minute=config.access.per_minute(),
         )
-        self._warming = asyncio.create_task(self._warm_up())
+        self._warming = in_background(self._warm_up())
         self.upkeep = Upkeep(self.answers.store, self._x_access, config.collector)
         read_system = RayMetrics().figures if ray.is_initialized() else None
         self.live = Live(self.answers.store.figures.of, read_system, config.live)
         self._running = [
-            asyncio.create_task(self.keys.run_forever()),
+            in_background(self.keys.run_forever()),
             # Beside the warm-up: a database that is down keeps nobody from being ready.
-            asyncio.create_task(self._seed_accounts()),
-            asyncio.create_task(self.upkeep.run_forever()),
-            asyncio.create_task(Weights(self.answers.store, self.answers.stages).run_forever()),
-            asyncio.create_task(self._metrics.watch_inside(lambda: self._gate.inside)),
+            in_background(self._seed_accounts()),
+            in_background(self.upkeep.run_forever()),
+            in_background(Weights(self.answers.store, self.answers.stages).run_forever()),
+            in_background(self._metrics.watch_inside(lambda: self._gate.inside)),
         ]
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
@@ -208,7 +209,8 @@ class Ingress:
         await self.live.close()
         for task in self._running:
             task.cancel()
-            await asyncio.wait([task])
+        # Each may be about to give up on a server that hangs; they do so side by side.
+        await asyncio.wait(self._running, timeout=CLOSE_S)
         await self.answers.store.close()
         await self.answers.cache.close()
         if self._gate.limits is not None:
@@ -221,8 +223,11 @@ class Ingress:
         seeded: set[str] = set()
         while True:
             new = ({*self._keys, *self.keys.accounts} or {DEFAULT_ACCOUNT}) - seeded
-            await self.answers.library.seed(sorted(new))
-            seeded |= new
+            try:
+                await self.answers.library.seed(sorted(new))
+                seeded |= new
+            except Exception:
+                logger.exception("templates not seeded", extra={"action": "templates_not_seeded"})
             await asyncio.sleep(self.keys.every_s)
 
     async def _warm_up(self) -> None:
@@ -233,6 +238,18 @@ class Ingress:
             if self.not_ready:
                 await asyncio.sleep(WARM_UP_PAUSE_S)
         logger.info("every model answered its warm-up", extra={"action": "ready"})
+
+
+def in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start what runs beside the requests; nobody awaits it, so that the log says where it ends by a mistake."""
+
+    def tell(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("what runs beside the requests ended", exc_info=error, extra={"action": "background_ended"})
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(tell)
+    return task
 
 
 def create_api(front: Front, reference: Reference | None = None) -> FastAPI:

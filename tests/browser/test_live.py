@@ -19,6 +19,14 @@ def call(studio: Cluster, path: str, body: dict) -> dict:
     return answer.json()
 
 
+# Keeps all that the state has said.
+SAID = """
+window.said = [];
+new MutationObserver(() => said.push(document.querySelector("#state").textContent))
+  .observe(document.querySelector("#state"), {childList: true, characterData: true, subtree: true});
+"""
+
+
 def test_the_figures_move_by_themselves_and_say_when_they_do_not(
     open_page: Open, studio: Cluster, shoot: Callable[[Page, str], None]
 ) -> None:
@@ -30,8 +38,8 @@ def test_the_figures_move_by_themselves_and_say_when_they_do_not(
     call(studio, f"/ab-test/{experiment['id']}/events", {"events": [event]})
     row = page.locator("#test-rows tr", has_text=NAME).nth(1)
     expect(row).to_contain_text("b1")
-    assert page.locator("#deployment-rows tr").count() == 5
-    assert page.locator("#node-rows tr").count() == 1
+    expect(page.locator("#deployment-rows tr")).to_have_count(5)
+    expect(page.locator("#node-rows tr")).to_have_count(1)
     assert page.locator(".plot canvas").count() == 3
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     shoot(page, "live")
@@ -44,7 +52,9 @@ def test_the_figures_move_by_themselves_and_say_when_they_do_not(
     page.route_web_socket("**/ws/metrics*", through)
     page.reload()
     expect(page.locator("#state")).to_contain_text("En directo")
+    # It is said for a second, less than a look at the page may take.
+    page.evaluate(SAID)
     sockets[0].close()
-    expect(page.locator("#state")).to_contain_text("Se ha perdido la conexión")
+    page.wait_for_function("said.some((text) => text.includes('Se ha perdido la conexión'))")
     expect(page.locator("#state")).to_contain_text("En directo")
     assert "?last=" in sockets[-1].url

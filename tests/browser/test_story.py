@@ -106,7 +106,7 @@ def test_from_a_draft_to_a_result_and_a_plan(
     page.set_input_files("#file", [export(tmp_path / "posts.csv", 250)])
     page.click("#upload button.primary")
     expect(page.locator("#imports")).to_contain_text("posts.csv", timeout=60_000)
-    page.goto("/studio/best-times")
+    page.goto("/studio/best-times", wait_until="domcontentloaded", timeout=60_000)
     expect(page.locator("main table").first).to_be_visible()
     shoot(page, "story-5-best-times")
     page.goto("/studio/plan")

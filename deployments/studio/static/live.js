@@ -220,8 +220,8 @@
   const now = () => retry !== null && !document.hidden && connect();
   document.addEventListener("visibilitychange", now);
   addEventListener("online", now);
-  // The server takes a page that goes away for one that left.
-  addEventListener("pagehide", () => socket?.close());
+  // The server takes a page that goes away for one that left; a connection that is still being made ends by itself.
+  addEventListener("pagehide", () => socket?.readyState === WebSocket.OPEN && socket.close());
   addEventListener("pageshow", (event) => event.persisted && !socket && connect());
   addEventListener("resize", () => charts.forEach((chart) => chart.plot.setSize({ width: Math.max(200, byId(chart.id).clientWidth), height: 160 })));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach(draw));
