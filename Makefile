@@ -88,7 +88,7 @@ test: setup writer ## every test, on real Postgres, Redis, Ray Serve and, where 
 	@# and then the browser, run beside them, behind in the queue for the processors.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m clock $(ALONE); clock=$$?; \
 	{ trap 'kill $$running; exit 130' TERM; \
-	$(BIN)/python -m tests.behind 19 pytest -n 2 --dist loadfile -m "not clock" $(ALONE) & running=$$!; wait $$running; rest=$$?; \
+	$(BIN)/python -m tests.behind 5 pytest -n 2 --dist loadfile --timeout 600 -m "not clock" $(ALONE) & running=$$!; wait $$running; rest=$$?; \
 	$(BIN)/python -m tests.behind 5 pytest -m "not clock" tests/browser & running=$$!; wait $$running; exit $$((rest | $$?)); \
 	} > .murmuration/tests.log 2>&1 & others=$$!; \
 	trap "kill $$others; exit 130" INT TERM; \

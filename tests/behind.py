@@ -1,7 +1,7 @@
-"""Run a module behind everything else on the machine: `python -m tests.behind 19 pytest ...`.
+"""Run a module behind everything else on the machine: `python -m tests.behind 5 pytest ...`.
 
-Where the kernel shares the processors among sessions (sched_autogroup), niceness counts only within one; the module gets
-a session of its own that is as nice as its process.
+Where the kernel shares the processors among sessions (sched_autogroup), niceness counts only within one: the module
+gets a session of its own, as nice as its process.
 """
 
 import os

@@ -220,7 +220,9 @@ def card(metadata: dict[str, Any], written: Sequence[dict[str, str]], figures: d
         "",
         "- Irony, quotations and slang of small groups are read as they stand.",
         "- A threat or contempt that only its context makes so is not seen.",
-        "- Price rises, roadworks and short corrections were left out of the texts: they may be read either way.",
+        "- Roadworks and short corrections were left out of the texts: they may be read either way.",
+        "- Of frauds that promise nothing openly and are written calmly a third is not seen: a shop that is accused",
+        "  is worse. An unsure fraud is `none`.",
     ]
 
 

@@ -24,7 +24,7 @@ from pipelines.editing.endings import ENDED, ended, opened
 from pipelines.editing.masks import IS_HELD, LINK, TAG, Masked, mask
 from pipelines.records import Language
 from pipelines.text.facts import facts
-from pipelines.text.sentences import sentences
+from pipelines.text.sentences import OWN_CASE, sentences
 from pipelines.text.tweets import weighted_length
 
 MAX_ROUNDS = 4
@@ -49,7 +49,6 @@ RUN = regex.compile(rf"{CAPITALS}(?:[ ,:!?.]+(?:[IAYOE][ ,])?(?:{CAPITALS}|I'M|D
 COUNTED = regex.compile(r"(?<=\p{Nd})(?:ST|ND|RD|TH|X(?=\p{Nd}))(?!\p{L})")
 SMALL = regex.compile(r"(?<![\p{L}\p{M}\p{N}_])\p{Ll}[\p{L}\p{M}]+")
 START = regex.compile(r"[\s¿¡\"'\u201c\u2018«(\[]*(\p{Ll})")
-OWN_CASE = regex.compile(r"\p{Ll}+(?:\p{Lu}|\p{N}|[_/@.]\p{L})|(?:de|del|von|van|da|di)\s\p{Lu}")
 MONTH = r"january|february|march|april|may|june|july|august|september|october|november|december"
 SHORT_MONTH = r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
 SHORT_DAY = r"mon|tues?|weds?|thurs?|thu|fri|sat|sun"

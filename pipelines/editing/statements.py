@@ -29,7 +29,8 @@ ASKED = {
         r"(?:what|where|when|why|who|how|which \p{L}+|how (?:much|many|long|often|old|far|big)(?: \p{L}+)?) "
         r"(?:is|are|do|does|did|can|should|would|will|has|have|was|were|'s) "
         r"(?:the|your|you|we|i|they|it|this|that|he|she|there|everyone|people|my|our|a|an)\b|"
-        r"(?:what|where|when|why|how|who) (?:does|do|did|should|would|could|can) \p{L}|should (?!you\b|"
+        r"(?:what|where|when|why|how|who) (?:does|do|did|should|would|could|can) \p{L}|"
+        r"why (?:is|are|was|were|has|have|will|can't|don't|doesn't|didn't|isn't|aren't|won't) \p{L}|should (?!you\b|"
         r"anyone\b)\p{L}+ \p{L}|"
         r"(?:what|where|who|how)['\u2019]s (?:the|your|a|an)\b|"
         r"(?:who|what) else \p{L}+|who wants\b|anyone (?:else|know|want|up for|interested|going|got)\b|any "
@@ -66,6 +67,11 @@ ASKED = {
         r"c[oó]mo (?:(?:le )?hac(?:en|es|és|éis)|hic(?:iste|ieron)|se organizan|os organizáis|te organizas) "
         r"(?:para|cuando)\b|"
         r"a qu[eé] hora \p{L}+|por qu[eé] ser[aá] que\b|"
+        r"c[oó]mo (?:puede ser|es posible) que\b|dónde (?:puedo|podemos|se puede|hay|está|están|encuentro)\b|"
+        r"cuánto (?:tarda|cuesta|vale|dura|mide|pesa)n?\b|cuándo (?:abren?|cierran?|empieza|sale|llega|vuelven?)\b|"
+        r"qué (?:hac(?:éis|es|és)|(?:vais|vas) a hacer|planes (?:tenéis|tienen|tienes)) "
+        r"(?:hoy|mañana|es[ta]e|el|en|para)\b|"
+        r"quién (?:me |nos )?(?:puede|conoce|tiene|recomienda|vende)\b|"
         r"d[oó]nde (?:(?:puedo|podemos|se puede) \p{L}+r|consigo|encuentro)\b)",
         regex.IGNORECASE,
     ),

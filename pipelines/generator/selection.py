@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
 from pipelines.editing.polish import polish
-from pipelines.editing.spelling import is_known
 from pipelines.editing.statements import is_statement
+from pipelines.generator.faithfulness import WORD, tells_otherwise, words_of
 from pipelines.policy import Policy, lint, published
 from pipelines.records import Finding, Language, Post, Proposal
 from pipelines.results import Candidate
@@ -34,16 +34,6 @@ VOICE_SHARE = 0.05
 CURSE = 0.15
 LIST_LINES = 3
 THREAD_NUMBER = re.compile(r"(?m)^\d+/\d+\s|\s?\(?\d+/\d+\)?$")
-# Not what stands in a link, a handle or a hashtag.
-COINED = re.compile(r"(?<![\w@#$./-])[A-Z][a-z]{2,}(?![\w./-]*\w)")
-# After a small letter, a number or a comma.
-NAMED = re.compile(r"(?<=[a-z\d%,] )[A-Z][a-z]{2,}(?![\w./-]*\w)")
-SENTENCES = re.compile(r"[.!?:]\s+\S")
-LONE_NUMBER = re.compile(r"(?m)^[^\w\n]*\d[\d.,:%]*[^\w\n]*$")
-TORN = re.compile(r"(?:^|[.!?\n]\s*)(?:Not|Nor|Or)\b")
-# What makes a post urgent; whoever wants it so says it.
-PRESSING = frozenset({"only", "last", "final", "limited", "exclusive", "hurry", "solo", "sólo", "última", "último"})
-WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 
 
 def admissible(
@@ -79,7 +69,7 @@ def admissible(
         # `wensday` is a day only once it is put right.
         if invents(own, said) and invents(f"{own}\n{polish(source, language)}", said):
             continue
-        if proposal.source == "lm" and _tells_otherwise(source, polish(source, language), said):
+        if proposal.source == "lm" and tells_otherwise(source, polish(source, language), said, language):
             continue
         if proposal.source == "lm" and _in_order(said) == _in_order(source) and not is_statement(source, language):
             # The same row of keywords with a capital and a full stop.
@@ -92,47 +82,16 @@ def admissible(
     return distinct(kept, lambda item: item[0].text)
 
 
-def _tells_otherwise(source: str, polished: str, text: str) -> bool:
-    """Whether a text tells something else than its source, which was put right in `polished`.
-
-    It names what its source does not, leaves out a name, presses where the source does not, tears off a piece of its
-    sentence, or has a number alone in a line, where nobody knows what it is of.
-    """
-    own = f"{source}\n{polished}"
-    renamed = not _coined(text) <= _stems(own) or not _coined(source) | _named(polished) <= _stems(text)
-    torn = bool(TORN.search(text)) and not TORN.search(own)
-    return renamed or torn or bool((_words(text) & PRESSING) - _words(own)) or bool(LONE_NUMBER.search(text))
-
-
-def _named(polished: str) -> frozenset[str]:
-    """The words that have a capital within a text that was put right: names, days, months.
-
-    Of more than one sentence none: a rewrite may leave one out.
-    """
-    return frozenset() if SENTENCES.search(polished) else frozenset(word.casefold() for word in NAMED.findall(polished))
-
-
-def _coined(text: str) -> frozenset[str]:
-    """The names that somebody made up, in small letters; hashtags, handles and links are none."""
-    words = COINED.findall(text)
-    return frozenset(word.casefold() for word in words if not is_known(word.casefold()))
-
-
-def _stems(text: str) -> frozenset[str]:
-    """The words of a text, `Lumo's` as `lumo`."""
-    return frozenset(re.split(r"['\u2019]", word)[0] for word in _words(text))
-
-
 def own_words(text: str, source: str) -> bool:
     """Whether a text has no word that its source does not have."""
-    return _words(text) <= _words(source)
+    return words_of(text) <= words_of(source)
 
 
 def distinct(items: Sequence[Item], text_of: Callable[[Item], str]) -> list[Item]:
     """Return the items whose text is not nearly that of an earlier one; a list is another text than its sentence is."""
     kept: list[tuple[Item, frozenset[str], tuple[bool, str]]] = []
     for item in items:
-        words, shape = _words(text_of(item)), _shape(text_of(item))
+        words, shape = words_of(text_of(item)), _shape(text_of(item))
         if all(_similarity(words, other) <= MAX_SIMILARITY or shape != like for _, other, like in kept):
             kept.append((item, words, shape))
     return [item for item, *_ in kept]
@@ -143,7 +102,7 @@ def diverse(candidates: Sequence[Candidate], n: int) -> tuple[Candidate, ...]:
 
     What a stranger would rather post comes first, and among equals what scores higher; see worth.
     """
-    left = [(candidate, _words(candidate.text)) for candidate in candidates]
+    left = [(candidate, words_of(candidate.text)) for candidate in candidates]
     chosen: list[tuple[Candidate, frozenset[str]]] = []
 
     def worth_beside(item: tuple[Candidate, frozenset[str]]) -> float:
@@ -184,10 +143,6 @@ def _shape(text: str) -> tuple[bool, str]:
     """How a text looks at a glance: whether it is a list, and how it begins."""
     lines = [line for line in text.splitlines() if line.strip()]
     return len(lines) >= LIST_LINES, " ".join(text.casefold().split()[:2])
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(word.casefold() for word in WORD.findall(text))
 
 
 def _in_order(text: str) -> list[str]:

@@ -92,7 +92,7 @@ class Weights:
 
     thresholds is (5,): at `sober` the probability of all but `none` from which a text is not `none`; at hate, threat
     and fraud the share of that probability from which it is named so, where it is SURE_HARM and likelier than `none`;
-    else it is sober.
+    else it is sober, or `none` where it was a fraud rather than sober.
     """
 
     signs: Floats
@@ -114,7 +114,10 @@ class Weights:
         place = LABELS.index(harm)
         none = probabilities[LABELS.index("none")]
         named = probabilities[place] >= max(self.thresholds[place] * bad, SURE_HARM, none)
-        return harm if named else "sober"
+        if named:
+            return harm
+        # Who sells is told nothing for a doubt: an unsure threat is bad news at least, an unsure fraud is a shop.
+        return "none" if harm == "fraud" and probabilities[place] > probabilities[LABELS.index("sober")] else "sober"
 
 
 class SensitivityModel:

@@ -51,6 +51,8 @@ ENDED = regex.compile(rf"(?:[.!?…][\"'\u201d\u2019»)\]]*|{PICTURE})$", regex.
 WORD = regex.compile(r"[\p{L}\p{M}\p{Nd}]+")
 LISTED = regex.compile(r"^\s*(?:[-\u2013\u2014•*·▪✅✔]|\p{Nd}+[.)])")
 FIRST_LETTER = regex.compile(SIGNS + r"(\p{Ll})")
+# As in iOS, eBay, u/name, and de Vries.
+OWN_CASE = regex.compile(r"\p{Ll}+(?:\p{Lu}|\p{N}|[_/@.]\p{L})|(?:de|del|von|van|da|di)\s\p{Lu}")
 BACKWARD = regex.compile(
     SIGNS
     + r"(?:it|its|he|she|they|them|his|her|their|this|that|these|those|but|and|or|so|because|also|then|there|however|"
@@ -129,9 +131,13 @@ def is_balanced(text: str) -> bool:
 
 
 def capitalized(text: str) -> str:
-    """Return a text whose first letter is a capital, behind opening signs too; a link keeps its case."""
+    """Return a text whose first letter is a capital, behind opening signs too; links and names with a case keep it."""
     first = FIRST_LETTER.match(text)
-    if first is None or any(entity.start == first.start(1) for entity in entities(text)):
+    if (
+        first is None
+        or OWN_CASE.match(text, first.start(1))
+        or any(entity.start == first.start(1) for entity in entities(text))
+    ):
         return text
     return text[: first.start(1)] + first[1].upper() + text[first.end(1) :]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipelines.editing.shorten import shorten
 from pipelines.text.borders import clause_borders, word_borders
-from pipelines.text.sentences import sentences
+from pipelines.text.sentences import capitalized, sentences
 
 WHOLE = [
     "The fair opens on Oct. 9 in Leeds.",
@@ -99,3 +99,18 @@ def test_no_shorter_text_ends_at_an_abbreviation(text: str, target: int) -> None
     assert text.rstrip(".") in shorter or not any(
         shorter.endswith(end) for end in ("Oct.", "Ave.", "No.", "vs.", "Sra.")
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        ("iOS only for now", "iOS only for now"),
+        ("eBay took 13%", "eBay took 13%"),
+        ("de Vries spoke first", "de Vries spoke first"),
+        ("30 spots", "30 spots"),
+        ("(only on Sunday)", "(Only on Sunday)"),
+        ("¿quién viene?", "¿Quién viene?"),
+    ],
+)
+def test_a_text_begins_with_a_capital_unless_its_first_word_has_a_case_of_its_own(text: str, begun: str) -> None:
+    assert capitalized(text) == begun

@@ -85,6 +85,12 @@ def test_what_grammar_makes_certain_is_mended(text: str, mended: str) -> None:
         ("q opinan de la portada", "¿Qué opinan de la portada?"),
         ("me subieron la renta, ustedes cuanto pagan?", "Me subieron la renta, ¿ustedes cuánto pagan?"),
         ("que planes teneis para el puente?", "¿Qué planes tenéis para el puente?"),
+        ("cómo puede ser que el ascensor lleve roto un mes", "¿Cómo puede ser que el ascensor lleve roto un mes?"),
+        ("cuánto dura la obra del puente", "¿Cuánto dura la obra del puente?"),
+        ("dónde puedo aprender a coser en Vigo", "¿Dónde puedo aprender a coser en Vigo?"),
+        ("quién me recomienda un taller en Lugo", "¿Quién me recomienda un taller en Lugo?"),
+        ("qué hacéis hoy con esta lluvia", "¿Qué hacéis hoy con esta lluvia?"),
+        ("cuánto te echo de menos, abuela", "Cuánto te echo de menos, abuela"),
     ],
 )
 def test_a_question_gets_its_marks(text: str, question: str) -> None:
