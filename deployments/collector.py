@@ -22,7 +22,7 @@ from pipelines.audience import x_trends
 from pipelines.audience.x_trends import XTrend, XTrendPage, XTrendReading
 from pipelines.outcomes import collecting
 from pipelines.outcomes.collecting import CollectedPost, Page, Snapshot, Span
-from pipelines.outcomes.posts import PostReading, moment_of_id
+from pipelines.outcomes.posts import moment_of_id
 from store.errors import StoreUnavailable
 from store.outcomes import Import
 from store.postgres import Store
@@ -131,7 +131,7 @@ class Run:
                     session,
                     self._access,
                     at_x,
-                    lambda tokens: self._store.collector.save_tokens(account, user, tokens),
+                    lambda tokens: self._insist(lambda: self._store.collector.save_tokens(account, user, tokens)),
                     base_url=self._config.base_url,
                     clock=self._clock,
                     sleep=self._sleep,
@@ -264,7 +264,7 @@ class Run:
         wanted = new + [one for one in page.readings if one.post_id in due]
         if wanted:
             run = Import(id=uuid_utils.compat.uuid7(), account_id=account, source="x_api", captured_at=now)
-            await self._save(run, wanted)
+            await self._insist(lambda: self._store.outcomes.save(run, wanted))
         # One that was due and cannot be stored is not asked for again before its next age.
         await self._store.collector.mark_read(account, [*due, *(one.post_id for one in new)], now)
         await self._store.collector.mark_seen(account, sorted(page.shown & self._known.keys()), now)
@@ -277,16 +277,16 @@ class Run:
         if page.gone:
             report.deleted += await self._store.collector.forget(account, page.gone)
 
-    async def _save(self, run: Import, readings: Sequence[PostReading]) -> None:
-        """Store what was paid for; an import that holds the account's outcomes takes up to a minute."""
+    async def _insist(self, save: Callable[[], Awaitable[object]]) -> None:
+        """Store what X sells or gives once; an import that holds the account's outcomes takes up to a minute."""
         for attempt in range(1, SAVE_ATTEMPTS):
             try:
-                await self._store.outcomes.save(run, readings)
+                await save()
             except StoreUnavailable:
                 await self._sleep(backoff(2.0, attempt, 20.0))
             else:
                 return
-        await self._store.outcomes.save(run, readings)
+        await save()
 
     def _count_snapshots(self, taken: Sequence[Snapshot], now: datetime) -> None:
         self.report.snapshots += len(taken)

@@ -1,7 +1,7 @@
 """What takes longer than a request usually may: files into the store, everything out of it, deletions.
 
 A file is read and stored by a task of its own on this node, which keeps the event loop and the GIL of the ingress free
-and ends with it; the transaction that it did not commit ends with the task.
+and ends with it, or with whoever waits for the report; the transaction that it did not commit ends with the task.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 AT_ONCE = 4
+# Ray itself kills a process after half of it that does not end when it is told to.
+END_S = 10.0
 RunImport = Callable[[str, Upload], Awaitable[Report]]
 # On a disk: /tmp is memory on many systems. Where there is none, what Python finds.
 WAITING_ROOMS = (Path("/var/tmp"),)  # noqa: S108  # files without a name, which nobody else can open  # nosec B108
@@ -77,7 +79,9 @@ class Imports:
         """Import a file.
 
         Raises:
-            Problem: 422 where the file is refused, 503 where the database or the task is lost; nothing is stored then.
+            Problem: 422 where the file is refused, of which nothing is stored then; 503 where the database or the task
+                is lost: then all of it may be stored where that happened after the commit, and the same file again
+                changes nothing.
         """
         try:
             return await self._run(self._database_url, upload)
@@ -121,11 +125,21 @@ async def import_in_thread(database_url: str, upload: Upload) -> Report:
 
 
 async def import_in_task(database_url: str, upload: Upload) -> Report:
-    """Import a file in a Ray task on this node, where the file is."""
+    """Import a file in a Ray task on this node, where the file is; who is cancelled leaves once the task has ended.
+
+    Until then the task has the file open and a connection to the database, so that the caller's place is still taken.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    # Not repeated: a lost one is told, and whoever sent the file sends it again.
-    task = ray.remote(num_cpus=0, max_retries=0)(_told).options(scheduling_strategy=here)
-    outcome: Report | FileRefused | StoreError = await task.remote(database_url, upload)
+    reference = TASK.options(scheduling_strategy=here).remote(database_url, upload)
+    try:
+        outcome: Report | FileRefused | StoreError = await reference
+    except asyncio.CancelledError:
+        # By force, which ends its process: an event loop of its own that waits for the database hears nothing else.
+        ray.cancel(reference, force=True)
+        with suppress(RayError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                await reference
+        raise
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -137,6 +151,10 @@ def _told(database_url: str, upload: Upload) -> Report | FileRefused | StoreErro
         return import_now(database_url, upload)
     except (FileRefused, StoreError) as error:
         return error
+
+
+# Not repeated: a lost one is told, and whoever sent the file sends it again.
+TASK = ray.remote(num_cpus=0, max_retries=0)(_told)
 
 
 def import_now(database_url: str, upload: Upload) -> Report:

@@ -130,6 +130,18 @@ class XClient(AsyncClient):  # type: ignore[misc]  # untyped
         return await self._refresh()
 
     async def _refresh(self) -> str:
+        """Change the tokens, and be cancelled only when that is done: what X gave for the old one, it gives once."""
+        changing = asyncio.create_task(self._change_tokens())
+        try:
+            return await asyncio.shield(changing)
+        except asyncio.CancelledError:
+            # Whoever cancelled closes the session, and the database, as soon as this ends.
+            await asyncio.wait([changing])
+            if not changing.cancelled() and (error := changing.exception()) is not None:
+                logger.warning("no new token of X is kept: %s", error, extra={"action": "x_token_not_kept"})
+            raise
+
+    async def _change_tokens(self) -> str:
         """Change the refresh token for new ones, and keep these before use: X takes each refresh token once."""
         client, secret = self._access.client_id or "", self._access.client_secret
         form = {"grant_type": "refresh_token", "refresh_token": self._tokens.refresh_token, "client_id": client}

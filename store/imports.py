@@ -5,9 +5,10 @@ Each of these takes as long as its rows need, on a connection of its own: the po
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -147,11 +148,17 @@ async def import_file(dsn: str, queries: Mapping[str, str], upload: Upload) -> R
     """Store what a file says, all of it or nothing; memory does not grow with the file. Keeps its thread busy.
 
     Raises:
+        FileNotFoundError: another file is at its path by now.
         FileRefused: the file is none of X's exports, or broken; the message says where.
         StoreError: as Store's methods.
     """
-    with Path(upload.path).open("rb") as file, open_export(file) as export:  # noqa: ASYNC230  # nothing else runs here
-        return await _import(dsn, dict(queries), upload, export)
+    with Path(upload.path).open("rb") as file:  # noqa: ASYNC230  # nothing else runs here
+        # Its path and its inode may be another account's by now, as both are used again; its bytes are not.
+        if hashlib.file_digest(file, "sha256").digest() != upload.file_hash:
+            raise FileNotFoundError(f"{upload.path} is not the file that was sent")
+        file.seek(0)
+        with open_export(file) as export:
+            return await _import(dsn, dict(queries), upload, export)
 
 
 async def _import(dsn: str, queries: dict[str, str], upload: Upload, export: Export) -> Report:
@@ -368,13 +375,20 @@ async def _transaction(
         connection = await asyncpg.connect(
             dsn,
             timeout=CONNECT_TIMEOUT_S,
-            server_settings={"application_name": "murmuration-outcomes", "statement_timeout": "0"},
+            server_settings={
+                "application_name": "murmuration-outcomes",
+                "statement_timeout": "0",
+                # One that waits for a lock would not notice before it has it that its client was ended.
+                "client_connection_check_interval": "2s",
+            },
         )
         try:
             async with connection.transaction(isolation=isolation, readonly=readonly):
                 yield connection
         finally:
-            await connection.close(timeout=CLOSE_TIMEOUT_S)
+            # What was committed is stored, however the connection ends.
+            with suppress(*DRIVER_ERRORS):
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
     except DRIVER_ERRORS as error:
         raise translate(error) from error
 

@@ -32,6 +32,7 @@ from deployments.http.calls import (
     stored,
 )
 from deployments.http.problems import Problem, invalid
+from deployments.http.streams import ClosedStream
 from deployments.imports import Imports, waiting_file
 from pipelines.outcomes.exports import end_of_range
 from pipelines.outcomes.tables import SCHEMAS, TABLES, TableContent, TableFormat
@@ -202,7 +203,7 @@ async def export_everything(request: Request) -> Response:
     # What cannot be read at all is a 503 and no broken file.
     first = await stored(anext(parts))
     name = {"Content-Disposition": f'attachment; filename="{wanted.of}.{wanted.format}"'}
-    return StreamingResponse(_joined(first, parts), media_type=table.media_type, headers=name)
+    return ClosedStream(_joined(first, parts), source=parts, media_type=table.media_type, headers=name)
 
 
 @router.delete("/metrics/imports/{import_id}", response_model=Deleted)
@@ -263,10 +264,9 @@ async def _table(imports: Imports, account: str, wanted: ExportParameters) -> As
 
 
 async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    async with aclosing(rest):
-        yield first
-        async for part in rest:
-            yield part
+    yield first
+    async for part in rest:
+        yield part
 
 
 def _captured_at(fields: dict[str, str], now: datetime) -> datetime | None:

@@ -1,9 +1,9 @@
-"""Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): an answer in pieces."""
+"""Answers in pieces, and server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -20,7 +20,39 @@ STILL_WRITING: Final = format_sse_event(comment="still writing")
 HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-class EventStream(StreamingResponse):
+class ClosedStream(StreamingResponse):
+    """Closes `source` however the answer ends.
+
+    Starlette does not where the client leaves while a piece is sent: what the source holds, a place or a transaction,
+    would then wait for the garbage collector.
+
+    Args:
+        pieces: what is sent.
+        source: what `pieces` reads; not closed through them, as what never began runs no `finally`.
+        headers: of the answer.
+        media_type: of the answer; that of the class where it is None.
+    """
+
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        *,
+        source: AsyncGenerator[Any, None],
+        headers: Mapping[str, str],
+        media_type: str | None = None,
+    ) -> None:
+        self._source = source
+        super().__init__(pieces, headers=headers, media_type=media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send all pieces, or close what makes them."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._source.aclose()
+
+
+class EventStream(ClosedStream):
     """Sends each piece as an event with a rising id, and a comment where nothing came for HEARTBEAT_S.
 
     A failure after the beginning is the event `problem`. When the client leaves, `pieces` is closed.
@@ -36,15 +68,8 @@ class EventStream(StreamingResponse):
     def __init__(
         self, pieces: AsyncGenerator[Piece, None], name_of: Callable[[Piece], str], request_id: str | None
     ) -> None:
-        self._events = _events(pieces, name_of, request_id)
-        super().__init__(self._events, headers=HEADERS)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all events, or close what makes them."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._events.aclose()
+        events = _events(pieces, name_of, request_id)
+        super().__init__(events, source=events, headers=HEADERS)
 
 
 async def _events(

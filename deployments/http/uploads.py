@@ -67,7 +67,10 @@ async def receive(request: Request, file: IO[bytes], known: Mapping[str, str]) -
 
 
 def path_of(file: IO[bytes]) -> str:
-    """Return a path under which other processes of this machine and user open a file that has no name."""
+    """Return a path under which other processes of this machine and user open a file that has no name.
+
+    Once this one is closed it may name another: who opens it later compares what it finds with the digest.
+    """
     return f"/proc/{os.getpid()}/fd/{file.fileno()}"
 
 

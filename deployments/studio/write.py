@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
+from deployments.http.streams import ClosedStream
 from deployments.studio.counting import counting_url
 from deployments.studio.drafting import (
     Asked,
@@ -102,10 +102,11 @@ async def result(request: Request) -> Response:
 async def stream(request: Request) -> Response:
     """Candidates of the language model as they come, each as HTML in an event, then all of them ranked."""
     asked = Asked.of(await read_form(request))
-    return StreamingResponse(_streamed(request, asked), headers=STREAM_HEADERS, media_type="text/event-stream")
+    events = _streamed(request, asked)
+    return ClosedStream(events, source=events, headers=STREAM_HEADERS, media_type="text/event-stream")
 
 
-async def _streamed(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+async def _streamed(request: Request, asked: Asked) -> AsyncGenerator[bytes, None]:
     body = asked.body() | {"n": asked.n, "engine": "auto"}
     limit = await length_limit(request)
     async with aclosing(listen(request, "/generate/stream", body)) as events:

@@ -21,6 +21,7 @@ import jsonschema
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from starlette.types import Message
 
 from deployments.http.gate import Gate
 from deployments.http.ingress import create_api
@@ -41,6 +42,10 @@ HEADER = (EXPORTS / CONTENT).read_text("utf-8-sig").splitlines()[0]
 TABLES_WITH = """
 SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
 WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND column_name = $1
+"""
+EXPORTING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'murmuration-outcomes'
 """
 
 
@@ -604,6 +609,38 @@ async def test_an_account_without_posts_exports_a_table_without_rows(client: htt
     assert pq.read_table(io.BytesIO((await client.get("/metrics/export?format=parquet")).content)).num_rows == 0
     response = await client.get("/metrics/export?format=xlsx")
     assert (response.status_code, fields(response)) == (422, ["format"])
+
+
+@pytest.mark.parametrize("amid", ["http.response.start", "http.response.body"])
+async def test_an_export_whose_client_leaves_while_it_is_sent_gives_its_place_and_its_transaction_back(
+    gate: Gate, client: httpx.AsyncClient, connection: asyncpg.Connection, amid: str
+) -> None:
+    await imported(client, CONTENT)
+    began = asyncio.Event()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == amid:
+            began.set()
+            await asyncio.Event().wait()
+
+    headers = [(b"x-api-key", KEYS["default"].encode()), (b"host", b"test")]
+    scope = {"type": "http", "method": "GET", "path": "/metrics/export", "query_string": b"", "headers": headers}
+    exporting = asyncio.create_task(gate(scope, receive, send_on))
+    await began.wait()
+    exporting.cancel()
+    # The error holds the frames of what was cancelled, so that the garbage collector cannot help.
+    with pytest.raises(asyncio.CancelledError) as left:
+        await exporting
+
+    assert not gate.app.state.front.imports._taken  # type: ignore[attr-defined]
+    async with asyncio.timeout(5):
+        while await connection.fetchval(EXPORTING):  # noqa: ASYNC110  # a backend ends after its connection
+            await asyncio.sleep(0.01)
+    assert left.value
 
 
 async def test_another_account_neither_sees_nor_deletes_what_was_brought(gate: Gate, client: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from deployments.http import streams
 from deployments.http.gate import Gate
@@ -164,3 +165,37 @@ async def test_a_client_that_leaves_ends_the_work(amid: bool) -> None:
     stream.gone.set()
     await asyncio.wait_for(stream.task, 5)
     await asyncio.wait_for(ended.wait(), 5)
+
+
+@pytest.mark.parametrize("amid", ["http.response.start", "http.response.body"])
+async def test_what_an_answer_is_read_from_is_closed_where_it_is_cancelled_while_it_is_sent(amid: str) -> None:
+    began, closed = asyncio.Event(), asyncio.Event()
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield b"piece"
+        finally:
+            closed.set()
+
+    async def joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        yield first
+        async for piece in rest:
+            yield piece
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if message["type"] == amid:
+            began.set()
+            await asyncio.Event().wait()
+
+    pieces = source()
+    answer = streams.ClosedStream(joined(await anext(pieces), pieces), source=pieces, headers={})
+    sending = asyncio.create_task(answer({"type": "http"}, receive, send))
+    await began.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert closed.is_set()
