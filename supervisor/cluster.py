@@ -40,7 +40,7 @@ from deployments.settings import (
     read_settings,
 )
 from supervisor.orphans import adopt_orphans, end_children
-from supervisor.ports import free_port
+from supervisor.ports import free_ports
 from supervisor.running import announce
 from supervisor.stopping import Stop
 from supervisor.writer import is_prepared
@@ -71,10 +71,12 @@ def main() -> int:
         try:
             config = _config(arguments)
             read_settings().check(config.http_options.host)
-            os.environ.update(haproxy_environment(Path(folder)))
+            os.environ.update(haproxy_environment(Path(folder), config.http_options.port, arguments.dashboard_port))
             check_models()
             _require_ports(config, arguments.dashboard_port)
-            _prepare_writer(config)
+            _prepare_writer(config, stop)
+            if stop.is_set():
+                return 0
             context = _start_ray(arguments)
             stop.listen()  # ray.init puts its own handlers in place, which print a stack
             _run(config, context, stop, arguments.running)
@@ -116,8 +118,11 @@ def _config(arguments: argparse.Namespace) -> ServeDeploySchema:
     return config
 
 
-def haproxy_environment(folder: Path) -> dict[str, str]:
-    """Variables that keep HAProxy's files, in `folder`, and its ports apart from other clusters' on this machine."""
+def haproxy_environment(folder: Path, *others: int) -> dict[str, str]:
+    """Variables that keep HAProxy's files, in `folder`, and its ports apart from other clusters' on this machine.
+
+    `others` are ports on which this cluster is going to listen as well.
+    """
     files = {
         "CONFIG_FILE_LOC": "haproxy.cfg",
         "SOCKET_PATH": "admin.sock",
@@ -128,22 +133,27 @@ def haproxy_environment(folder: Path) -> dict[str, str]:
     variables = {f"RAY_SERVE_HAPROXY_{name}": str(folder / file) for name, file in files.items()}
     # Requests wait behind the fallback proxy while no ingress is there. It shares its port with whoever listens there
     # already (SO_REUSEPORT): at Serve's 8500 half of them would be answered, and stored, by another product.
-    for name in ("HAPROXY_STATS", "HAPROXY_METRICS", "FALLBACK_PROXY_HTTP", "FALLBACK_PROXY_GRPC"):
+    names = ("HAPROXY_STATS", "HAPROXY_METRICS", "FALLBACK_PROXY_HTTP", "FALLBACK_PROXY_GRPC")
+    for name, drawn in zip(names, free_ports(len(names), but=others), strict=True):
         port = f"RAY_SERVE_{name}_PORT"
-        variables[port] = os.environ.get(port) or str(free_port())
+        variables[port] = os.environ.get(port) or str(drawn)
     return variables
 
 
-def _prepare_writer(config: ServeDeploySchema) -> None:
+def _prepare_writer(config: ServeDeploySchema, stop: Stop) -> None:
     """Prepare our own writer where it is configured and is not prepared; without it the rest is served.
 
-    In a process of its own, which gives its memory back.
+    In a process of its own, which gives its memory back, and which ends where this one is told to.
     """
     wanted = any(Args.model_validate(one.args).language_model == OWN_WRITER for one in config.applications)
     metadata = json.loads((ROOT / OWN_WRITER / "metadata.json").read_bytes())
     if wanted and not is_prepared(PREPARED_WRITER, metadata):
-        done = subprocess.run([sys.executable, "-m", "supervisor.writer"], check=False)  # our own module
-        if done.returncode:
+        process = subprocess.Popen([sys.executable, "-m", "supervisor.writer"])  # our own module
+        while process.poll() is None:
+            if stop.wait(POLL_S):
+                process.terminate()
+                process.wait()
+        if process.returncode and not stop.is_set():
             logger.warning('without the writer: polish and templates are served, `degraded` says "generator.lm"')
 
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from store.errors import ServerFailed
 from supervisor.server import START_TIMEOUT_S, Server
+from supervisor.stopping import Stop
 
 UNPRIVILEGED_USER = "nobody"
 SUPERUSER = "postgres"
@@ -121,16 +122,22 @@ class EmbeddedPostgres(Server):
         return [str(program_of_postgres("postgres")), "-D", str(self._cluster), *flags]
 
     def _ready(self) -> bool:
-        # What pg_ctl reads as well: line 1 the process, line 8 its state.
+        return self._state() == "ready"
+
+    def _starting(self) -> bool:
+        return self._state() == "starting"
+
+    def _state(self) -> str | None:
+        """What this Postgres says of itself, where pg_ctl reads it as well: line 1 the process, line 8 its state."""
         try:
             lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
-            return False
-        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+            return None
+        return lines[7].strip() if len(lines) >= 8 and lines[0] == str(self.pid) else None
 
-    def start(self) -> None:
+    def start(self, stop: Stop | None = None) -> None:
         """Start Postgres, with the application's own role and database: the product never connects as superuser."""
-        super().start()
+        super().start(stop)
         program = str(program_of_postgres("psql"))
         url = f"postgresql://{SUPERUSER}@/postgres?host={self.sockets}"
         made = subprocess.run(  # noqa: S603  # our own program

@@ -23,6 +23,7 @@ from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 from supervisor.orphans import adopt_orphans, end_children
 from supervisor.ports import claim_ingress_ports
 from supervisor.running import NAME, has_served
+from supervisor.server import StartEnded
 from supervisor.stopping import Stop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,10 +48,17 @@ def main() -> int:
     adopt_orphans()
     embedded: list[EmbeddedPostgres | EmbeddedRedis] = []
     try:
-        ports, _claim = claim_ingress_ports()
-        environment = ports | _environment(arguments.data, embedded)
+        try:
+            ports, _claim = claim_ingress_ports()
+            environment = ports | _environment(arguments.data, embedded, stop)
+        except OSError as error:
+            # A full disk, a folder that cannot be made. Not around what serves: there it keeps its traceback.
+            logger.error("error: %s", error)  # noqa: TRY400
+            return 2
         running = arguments.data.absolute() / NAME
         return _serve(environment, cluster_arguments, running, embedded, stop)
+    except StartEnded:
+        return 0
     except StoreError as error:
         logger.error("error: %s", error)  # noqa: TRY400  # one line, no traceback: it is the user's to mend
         return 2
@@ -62,7 +70,7 @@ def main() -> int:
             logger.info("stopped")
 
 
-def _environment(folder: Path, embedded: list[EmbeddedPostgres | EmbeddedRedis]) -> dict[str, str]:
+def _environment(folder: Path, embedded: list[EmbeddedPostgres | EmbeddedRedis], stop: Stop) -> dict[str, str]:
     """Start the servers that no URL names; returns the environment of the cluster."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     environment.pop("RAY_ADDRESS", None)
@@ -87,14 +95,14 @@ def _environment(folder: Path, embedded: list[EmbeddedPostgres | EmbeddedRedis])
         logger.info("starting Postgres in %s ...", folder)
         postgres = EmbeddedPostgres(folder)
         embedded.append(postgres)
-        postgres.start()
+        postgres.start(stop)
         environment["DATABASE_URL"] = postgres.url
         asyncio.run(prepare(postgres.url))
     if not environment.get("REDIS_URL"):
         logger.info("starting Redis ...")
         redis = EmbeddedRedis(folder)
         embedded.append(redis)
-        redis.start()
+        redis.start(stop)
         environment["REDIS_URL"] = redis.url
     return environment
 
@@ -115,7 +123,7 @@ def _serve(
         cluster = _start(environment, [*cluster_arguments, "--running", str(running)])
         try:
             while cluster.poll() is None and not stop.wait(WATCH_S):
-                _keep(embedded)
+                _keep(embedded, stop)
             code = cluster.poll() or 0
         finally:
             _stop(cluster)
@@ -142,15 +150,15 @@ def _start(environment: dict[str, str], arguments: list[str]) -> subprocess.Pope
     )
 
 
-def _keep(embedded: list[EmbeddedPostgres | EmbeddedRedis]) -> None:
+def _keep(embedded: list[EmbeddedPostgres | EmbeddedRedis], stop: Stop) -> None:
     """Start again what ended; where that fails, as on a full disk, the rest serves on and it is tried again."""
     for server in embedded:
         if not server.running():
             logger.warning("%s ended; starting it again", type(server).__name__)
             try:
-                server.start()
-            except ServerFailed as error:
-                logger.warning("%s", error)
+                server.start(stop)
+            except (ServerFailed, OSError) as error:
+                logger.warning("%s did not start: %s", type(server).__name__, error)
 
 
 def _stop(cluster: subprocess.Popen[bytes]) -> None:

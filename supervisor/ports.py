@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Collection
 
 # Where the ports of ingress replicas begin, how many a cluster has, and how many clusters of one host differ in them.
 INGRESS_PORTS = {"HTTP": 20_000, "GRPC": 25_000}
@@ -20,14 +21,34 @@ def free_port() -> int:
     Raises:
         OSError: every port of the range is taken.
     """
+    (port,) = free_ports(1)
+    return port
+
+
+def free_ports(n: int, but: Collection[int] = ()) -> list[int]:
+    """Return `n` such ports, each another one and none of `but`: nobody holds them before their servers start.
+
+    Raises:
+        OSError: not so many of the range are free.
+    """
+    found: list[int] = []
     for port in random.sample(range(FIRST, LAST + 1), LAST + 1 - FIRST):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-            return port
-    raise OSError(f"no port from {FIRST} to {LAST} is free")
+        if len(found) == n:
+            break
+        if port not in but and _is_free(port):
+            found.append(port)
+    if len(found) < n:
+        raise OSError(f"no port from {FIRST} to {LAST} is free")
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def claim_ingress_ports() -> tuple[dict[str, str], socket.socket]:

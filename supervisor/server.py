@@ -7,6 +7,7 @@ folder's lock until it is gone. Knows nothing of Postgres or Redis.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -19,8 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from store.errors import ServerFailed
+from supervisor.stopping import Stop
 
+# How long a server may say nothing of itself before it answers.
 START_TIMEOUT_S = 60.0
+# After how long somebody who waits is told why.
+LONG_START_S = 5.0
 # How long the server of a parent that was killed may take to end.
 LEFTOVER_TIMEOUT_S = 15.0
 POLL_S = 0.02
@@ -28,6 +33,11 @@ MAX_SOCKET_PATH = 107
 
 # The kernel's signal comes when the forking thread ends, not the process; this thread lives as long as the process.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+logger = logging.getLogger("murmuration")
+
+
+class StartEnded(ServerFailed):
+    """The supervisor was told to stop before an embedded server answered."""
 
 
 class Server:
@@ -54,11 +64,13 @@ class Server:
         """Whether the child lives."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
+    def start(self, stop: Stop | None = None) -> None:
         """Start the server and return when it answers; nothing happens if it runs already.
 
         Raises:
             ServerFailed: another instance uses the folder, or the log's last lines say why it did not start.
+            StartEnded: `stop` was told meanwhile.
+            OSError: the system gives no room, no file or no process.
         """
         if self.running():
             return
@@ -73,7 +85,7 @@ class Server:
             self._make_socket_folder()
             self._prepare()
             self._process = self._spawn(self._command())
-            self._wait_until_ready()
+            self._wait_until_ready(stop)
         except BaseException:
             self.stop()
             raise
@@ -106,6 +118,10 @@ class Server:
     def _ready(self) -> bool:
         raise NotImplementedError
 
+    def _starting(self) -> bool:
+        """Whether the server says itself that it is on its way."""
+        return False
+
     def _user(self) -> tuple[int, int]:
         return os.getuid(), os.getgid()
 
@@ -116,6 +132,7 @@ class Server:
         # A new file description each time: the children hold the old one until the last of them is gone.
         if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
         self._lock = os.open(self.folder / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         started = time.monotonic()
         while not _try_lock(self._lock):
@@ -164,13 +181,31 @@ class Server:
         finally:
             os.close(log)
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
+    def _wait_until_ready(self, stop: Stop | None) -> None:
+        """Wait as long as the server says that it is on its way, and START_TIMEOUT_S where it says nothing.
+
+        What replays its log after a crash begins anew where it is ended: a deadline would keep it from ever starting.
+        """
+        started = heard = time.monotonic()
+        told = False
         while not self._ready():
+            now = time.monotonic()
             if not self.running():
                 raise ServerFailed(self.name, f"it ended at once, {self._log_tail()}")
-            if time.monotonic() > deadline:
+            if stop is not None and stop.is_set():
+                raise StartEnded(self.name)
+            if self._starting():
+                heard = now
+            if now - heard > START_TIMEOUT_S:
                 raise ServerFailed(self.name, f"no answer after {START_TIMEOUT_S:.0f} s, {self._log_tail()}")
+            if not told and heard - started > LONG_START_S:
+                told = True
+                logger.warning(
+                    "%s is still starting: after a crash it recovers what it had written, which takes minutes where "
+                    "that was much, and begins anew where it is ended; how far it is: tail -f %s",
+                    self.name,
+                    self.log_path,
+                )
             time.sleep(POLL_S)
 
     def _log_tail(self, lines: int = 10) -> str:

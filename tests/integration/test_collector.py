@@ -294,6 +294,69 @@ async def test_a_token_that_x_refuses_is_refreshed_once_and_the_new_one_outlives
     assert (x.refreshes, x.refresh_tokens) == (3, {"refresh-3"})
 
 
+async def test_a_new_token_that_the_database_does_not_take_at_first_is_there_for_the_next_run(
+    store: Store, database: str, connection: asyncpg.Connection, x: XServer, clock: Clock
+) -> None:
+    x.post(START - HOUR)
+    held = connection.transaction()
+    await held.start()
+    await connection.execute("LOCK TABLE x_accounts IN EXCLUSIVE MODE")  # may be read
+
+    async def sleep(seconds: float) -> None:
+        clock.pauses.append(seconds)
+        if len(clock.pauses) == 2:
+            await held.rollback()
+
+    impatient = await Store.connect(database, min_size=0, max_size=2, timeout_s=0.5)
+    keeping = upkeep(impatient, x, clock)
+    keeping.sleep = sleep
+    report = await keeping.collect()
+    await impatient.close()
+    assert report is not None
+    assert (report["problem"], report["posts_new"], x.refreshes, len(clock.pauses)) == (None, 1, 1, 2)
+
+    # The access token is over: only the refresh token that X gave then opens the door.
+    again = await run(store, x, clock, by=3 * HOUR)
+    assert (again["problem"], x.refreshes) == (None, 2)
+
+
+@pytest.mark.parametrize("while_x_answers", [True, False])
+async def test_a_run_that_is_cancelled_keeps_the_token_that_x_gives_meanwhile(
+    store: Store, connection: asyncpg.Connection, x: XServer, clock: Clock, while_x_answers: bool
+) -> None:
+    held = connection.transaction()
+    await held.start()
+    await connection.execute("LOCK TABLE x_accounts IN EXCLUSIVE MODE")
+    x.script.append(Scripted(after_s=0.5 if while_x_answers else 0.0, path="/2/oauth2/token"))
+    running = asyncio.create_task(upkeep(store, x, clock).collect())
+    async with asyncio.timeout(10):
+        await x.called.wait()
+    await asyncio.sleep(0.2)
+
+    running.cancel()
+    await asyncio.sleep(0.1)
+    await held.rollback()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert x.refreshes == 1
+
+    again = await run(store, x, clock, by=3 * HOUR)
+    assert (again["problem"], x.refreshes) == (None, 2)
+
+
+async def test_a_cancelled_run_that_gets_no_token_says_so(
+    store: Store, x: XServer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    x.script.append(Scripted(503, after_s=0.2, path="/2/oauth2/token"))
+    running = asyncio.create_task(upkeep(store, x, clock).collect())
+    async with asyncio.timeout(10):
+        await x.called.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [message for message in caplog.messages if "token" in message] == ["no new token of X is kept: unavailable"]
+
+
 async def test_a_token_that_stays_refused_is_a_problem_that_is_said(store: Store, x: XServer, clock: Clock) -> None:
     await run(store, x, clock)
     x.script.append(Scripted(401, b'{"title": "Unauthorized"}', path="/2/users"))

@@ -2,9 +2,11 @@
 
 import itertools
 import logging
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import psutil
 import pytest
 
 from supervisor import main
-from supervisor.embedded import EmbeddedPostgres
+from supervisor.embedded import EmbeddedPostgres, EmbeddedRedis
 from supervisor.main import _keep
 from supervisor.running import announce, has_served
 from supervisor.stopping import Stop
@@ -35,15 +37,52 @@ def test_a_server_that_cannot_come_back_is_tried_again_and_takes_nothing_down(
         process.wait(20)
 
         with caplog.at_level(logging.WARNING, logger="murmuration"):
-            _keep([postgres])
+            _keep([postgres], Stop())
         assert not postgres.running()
         assert "no_such_setting" in caplog.text
 
         settings.write_text(whole)
-        _keep([postgres])
+        _keep([postgres], Stop())
         assert postgres.running()
     finally:
         postgres.stop()
+
+
+def test_a_server_for_which_the_system_has_no_room_is_tried_again_and_takes_nothing_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = tmp_path / "tmp"
+    room.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    redis = EmbeddedRedis(tmp_path / "data")
+    redis.start()
+    lock = tmp_path / "data" / "redis.lock"
+    try:
+        assert redis.pid is not None
+        process = psutil.Process(redis.pid)
+        process.kill()
+        process.wait(20)
+        # What a full disk refuses first: the lock, then, in /tmp, the folder of the socket.
+        lock.unlink()
+        lock.mkdir()
+        with caplog.at_level(logging.WARNING, logger="murmuration"):
+            for _ in range(2):
+                _keep([redis], Stop())
+        lock.rmdir()
+        shutil.rmtree(room)
+        with caplog.at_level(logging.WARNING, logger="murmuration"):
+            for _ in range(2):
+                _keep([redis], Stop())
+        assert not redis.running()
+        said = [message for message in caplog.messages if "did not start" in message]
+        assert [str(lock) in message for message in said] == [True, True, False, False]
+        assert [str(room) in message for message in said[2:]] == [True, True]
+
+        room.mkdir()
+        _keep([redis], Stop())
+        assert redis.running()
+    finally:
+        redis.stop()
 
 
 def test_only_the_process_that_said_so_has_served(tmp_path: Path) -> None:
