@@ -13,7 +13,7 @@ from pipelines.results import Candidate
 from pipelines.text.facts import invents
 from pipelines.text.tweets import is_valid, weighted_length
 
-SOURCE = "Our bakery on Main Street opens at 8 on Monday and we do not sell coffee, see you: https://bakery.com/menu by @ana"
+SOURCE = "Our bakery on Main Street opens at 8 on Monday, we sell no coffee, see you: https://bakery.com/menu by @ana"
 
 
 def proposed(*texts: str) -> list[Proposal]:
