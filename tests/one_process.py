@@ -19,7 +19,7 @@ import uvicorn
 
 import deployments.sentiment
 import deployments.viral_predictor
-from deployments import audience
+from deployments import audience, live, snapshots
 from deployments.generator import TweetGenerator
 from deployments.http.gate import Gate
 from deployments.http.ingress import Ingress
@@ -109,11 +109,23 @@ def _models(args: Args, configs: dict[str, Any]) -> Handles:
 
 @asynccontextmanager
 async def product(
-    database_url: str, redis_url: str, keys: dict[str, str], *, writer: bool = True
+    database_url: str,
+    redis_url: str,
+    keys: dict[str, str],
+    *,
+    writer: bool = True,
+    deadlines: tuple[float, float] | None = None,
 ) -> AsyncIterator[Gate]:
-    """The whole product behind its gate, warm, on a migrated database; without a `writer` no language model writes."""
+    """The whole product behind its gate, warm, on a migrated database; without a `writer` no language model writes.
+
+    With `deadlines`, of an answer and of the store, whatever else waits for the store waits as long as it does.
+    """
     application = read_serve_config(ROOT / "serve_config.yaml").applications[0]
     configs = {each.name: each.user_config for each in application.deployments}
+    if deadlines is not None:
+        answer_s, store_s = deadlines
+        configs["ingress"] |= {"deadline_s": answer_s, "store_deadline_s": store_s}
+        snapshots.FIRST_LOAD_S = live.FIRST_S = store_s
     args = Args.model_validate(application.args | ({} if writer else {"language_model": None}))
     ingress = NearIngress(_models(args, configs), database_url, redis_url, keys, args)
     ingress.__serve_build_asgi_app__()
@@ -126,9 +138,17 @@ async def product(
         await ingress.close()
 
 
-async def _serve(port: int, database_url: str, redis_url: str, keys: dict[str, str], *, writer: bool) -> None:
+async def _serve(
+    port: int,
+    database_url: str,
+    redis_url: str,
+    keys: dict[str, str],
+    *,
+    writer: bool,
+    deadlines: tuple[float, float] | None,
+) -> None:
     await prepare(database_url)
-    async with product(database_url, redis_url, keys, writer=writer) as gate:
+    async with product(database_url, redis_url, keys, writer=writer, deadlines=deadlines) as gate:
         await uvicorn.Server(uvicorn.Config(gate, port=port, lifespan="off", log_level="warning")).serve()
 
 
@@ -140,6 +160,9 @@ def main() -> None:
     parser.add_argument("--key", help="the API key of the account default; without it nobody needs one")
     parser.add_argument("--accounts", nargs="*", default=[], metavar="NAME=KEY", help="further accounts and their keys")
     parser.add_argument("--no-writer", action="store_true", help="without the language model")
+    parser.add_argument(
+        "--deadlines", nargs=2, type=float, metavar=("ANSWER", "STORE"), help="seconds, not those of serve_config.yaml"
+    )
     arguments = parser.parse_args()
     arguments.data.mkdir(parents=True, exist_ok=True)
     postgres, redis = EmbeddedPostgres(arguments.data), EmbeddedRedis(arguments.data)
@@ -148,7 +171,9 @@ def main() -> None:
         redis.start()
         keys = {"default": arguments.key} if arguments.key else {}
         keys |= dict(account.split("=", 1) for account in arguments.accounts)
-        asyncio.run(_serve(arguments.port, postgres.url, redis.url, keys, writer=not arguments.no_writer))
+        deadlines = arguments.deadlines and tuple(arguments.deadlines)
+        writer = not arguments.no_writer
+        asyncio.run(_serve(arguments.port, postgres.url, redis.url, keys, writer=writer, deadlines=deadlines))
     finally:
         redis.stop()
         postgres.stop()

@@ -25,7 +25,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from deployments import snapshots
+from deployments import keys, snapshots
 from deployments.http.gate import Gate
 from deployments.http.ingress import create_api
 from deployments.imports import Imports, import_in_thread
@@ -65,11 +65,25 @@ class Front:
     not_ready: tuple[()] = ()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The whole product starts, and hundreds of calls follow. A mark would count more than the `--timeout` of a run."""
+    if config.getoption("timeout") is None:
+        for item in items:
+            if "product" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture
+def is_patient(request: pytest.FixtureRequest) -> bool:
+    """Whether the clock is not what the test is about: then all may take as long as a busy machine wants."""
+    return request.node.get_closest_marker("clock") is None
+
+
 @pytest.fixture(autouse=True)
-def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the clock is not what a test is about, a first load may take as long as a busy machine wants."""
-    if request.node.get_closest_marker("clock") is None:
+def patient(is_patient: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_patient:
         monkeypatch.setattr(snapshots, "FIRST_LOAD_S", 20.0)
+        monkeypatch.setattr(keys, "LOOK_TIMEOUT_S", 20.0)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +115,7 @@ class Product:
     def client(self, account: str) -> httpx.Client:
         """Calls with the key of an account, each on a connection of its own: the server ends those that idle."""
         headers, limits = {"x-api-key": key_of(account)}, httpx.Limits(max_keepalive_connections=0)
-        return httpx.Client(base_url=self.url, headers=headers, limits=limits, timeout=60, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, limits=limits, timeout=120, trust_env=False)
 
 
 ACCOUNTS = ("default", "acme", "stranger-1", "stranger-2")
@@ -117,11 +131,12 @@ def product(servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[Pr
     folder, port = servers_folder / "product", free_port()
     folder.mkdir()
     folder.chmod(0o711)
-    keys = [f"{account}={key_of(account)}" for account in ACCOUNTS]
+    with_keys = [f"{account}={key_of(account)}" for account in ACCOUNTS]
     command = [sys.executable, "-m", "tests.one_process", "--port", str(port), "--data", str(folder)]
+    command += ["--deadlines", "60", "30"]
     command += [] if request.config.getoption("--writer") else ["--no-writer"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, "--accounts", *keys], cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, "--accounts", *with_keys], cwd=ROOT, stdout=log, stderr=log)
     product = Product(f"http://127.0.0.1:{port}", "")
     try:
         while not _answers(product):
@@ -130,7 +145,7 @@ def product(servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[Pr
         yield Product(product.url, find_url(folder))
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(120)
 
 
 def _answers(product: Product) -> bool:
@@ -208,15 +223,15 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await Store.connect(database, min_size=1, max_size=4, timeout_s=5.0)
+async def store(database: str, is_patient: bool) -> AsyncIterator[Store]:
+    store = await Store.connect(database, min_size=1, max_size=4, timeout_s=30.0 if is_patient else 5.0)
     yield store
     await store.close()
 
 
 @pytest.fixture
-async def cache(redis: EmbeddedRedis) -> AsyncIterator[Cache]:
-    cache = Cache(redis.url, namespace=uuid.uuid4().hex, ttl_s=60, timeout_s=3.0)
+async def cache(redis: EmbeddedRedis, is_patient: bool) -> AsyncIterator[Cache]:
+    cache = Cache(redis.url, namespace=uuid.uuid4().hex, ttl_s=60, timeout_s=30.0 if is_patient else 3.0)
     yield cache
     await cache.close()
     redis.start()
@@ -272,10 +287,10 @@ def library(store: Store) -> Library:
 def gate(store: Store, library: Library, database: str) -> Gate:
     answers = SimpleNamespace(library=library, store=store, own_posts=OwnPosts(store), on_answer=lambda _: None)
     live = Live(store.figures.of, None, INGRESS.live)
-    keys = StoredKeys(every_s=5, grace_s=60)
-    keys.table = store.keys
-    front = Front(answers, Imports(database, import_in_thread), Upkeep(store, None, COLLECTOR), live, keys)
-    gate = Gate(create_api(front), KEYS, lambda *_: None, stored=keys)
+    stored = StoredKeys(every_s=5, grace_s=60)
+    stored.table = store.keys
+    front = Front(answers, Imports(database, import_in_thread), Upkeep(store, None, COLLECTOR), live, stored)
+    gate = Gate(create_api(front), KEYS, lambda *_: None, stored=stored)
     gate.max_requests = 64
     return gate
 

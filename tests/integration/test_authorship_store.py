@@ -17,7 +17,6 @@ from store.outcomes import Import
 from store.postgres import Store
 from tests.integration.conftest import Answer
 
-NOW = datetime.now(UTC)
 TEXTS = ["Our new running shoes are here & lighter: https://example.com/a", "Nobody has run in shoes like these yet"]
 
 
@@ -26,14 +25,15 @@ def template(name: str, language: str = "en") -> Template:
 
 
 async def imported(store: Store, texts: Sequence[str], account: str = "default", hours: int = 1) -> None:
+    now = datetime.now(UTC)
     readings = [
         PostReading(
-            post_id=str(n), posted_at=NOW + timedelta(hours=hours), text=text, impressions=100, engagements=9 + n,
+            post_id=str(n), posted_at=now + timedelta(hours=hours), text=text, impressions=100, engagements=9 + n,
             likes=5, retweets=1,
         )
         for n, text in enumerate(texts)
     ]  # fmt: skip
-    told = Import(id=uuid_utils.compat.uuid7(), account_id=account, source="content", captured_at=datetime.now(UTC))
+    told = Import(id=uuid_utils.compat.uuid7(), account_id=account, source="content", captured_at=now)
     await store.outcomes.save(told, readings)
 
 

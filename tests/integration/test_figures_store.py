@@ -18,7 +18,6 @@ from store.postgres import Store, load_queries
 from tests.integration.conftest import Answer, caller
 from tests.integration.experiment_calls import counts, created, told
 
-NOW = datetime.now(UTC)
 BY_SQL = """
 SELECT
     count(*) AS queries, coalesce(sum(jsonb_array_length(analysis_result -> 'templates')), 0) AS candidates,
@@ -35,17 +34,22 @@ def analysis(*scores: float | None) -> bytes:
     return orjson.dumps({"templates": [{"text": "a", "viral_score": score} for score in scores]})
 
 
+def now() -> datetime:
+    """Not that of the collection: midnight may lie between."""
+    return datetime.now(UTC)
+
+
 def shown(figures: Figures) -> tuple[int, int, int]:
     return figures.queries.total, figures.candidates.total, figures.predictions.total
 
 
 async def test_an_account_that_did_nothing_has_zeros_and_not_those_of_others(store: Store, answer: Answer) -> None:
     await store.save_queries([answer(account_id="acme", analysis_result=analysis(1.0, 2.0))])
-    figures = await store.figures.of("default", NOW)
+    figures = await store.figures.of("default", now())
     assert figures == Figures(
         experiments={"draft": 0, "running": 0, "stopped": 0, "concluded": 0}, running=(), imports=Count()
     )
-    assert (await store.figures.of("acme", NOW)).candidates == Count(2, 2)
+    assert (await store.figures.of("acme", now())).candidates == Count(2, 2)
 
 
 async def test_counts_equal_sql_with_many_accounts_in_a_statement_and_after_deletions(
@@ -67,15 +71,15 @@ async def test_counts_equal_sql_with_many_accounts_in_a_statement_and_after_dele
         "UPDATE analyzed_queries SET analysis_result = '{}' WHERE analysis_result->>'templates' = '1'"
     )
     for account in ("default", "acme"):
-        assert shown(await store.figures.of(account, NOW)) == tuple(await connection.fetchrow(BY_SQL, account))
+        assert shown(await store.figures.of(account, now())) == tuple(await connection.fetchrow(BY_SQL, account))
     await connection.execute("DELETE FROM analyzed_queries WHERE account_id = 'acme' AND viral_score = 50")
-    assert shown(await store.figures.of("acme", NOW)) == tuple(await connection.fetchrow(BY_SQL, "acme")) == (3, 0, 2)
-    assert shown(await store.figures.of("default", NOW)) == (4, 3, 5)
+    assert shown(await store.figures.of("acme", now())) == tuple(await connection.fetchrow(BY_SQL, "acme")) == (3, 0, 2)
+    assert shown(await store.figures.of("default", now())) == (4, 3, 5)
 
 
 async def test_today_begins_at_midnight_utc(store: Store, connection: asyncpg.Connection, answer: Answer) -> None:
     await store.save_queries([answer(analysis_result=analysis(1.0))])
-    figures = await store.figures.of("default", NOW + timedelta(days=1))
+    figures = await store.figures.of("default", now() + timedelta(days=1))
     assert (figures.queries, figures.candidates, figures.predictions) == (Count(0, 1), Count(0, 1), Count(0, 2))
 
 
@@ -89,7 +93,7 @@ async def test_running_experiments_come_with_the_events_of_each_variant(
     events = counts("control", 5, 2) + counts("b", 4, 0)
     await told(client, running, *events)
     await told(client, running, *events)  # repeated, so known already
-    figures = await store.figures.of("default", NOW)
+    figures = await store.figures.of("default", now())
     assert figures.events == Count(11, 11)
     assert figures.experiments == {"draft": 1, "running": 1, "stopped": 0, "concluded": 0}
     (one,) = figures.running
@@ -109,7 +113,7 @@ async def test_deleting_an_account_deletes_its_counts_and_leaves_the_others(
     assert (deleted["analyzed_queries"], deleted["experiment_events"]) == (1, 3)
     assert await connection.fetchval("SELECT count(*) FROM daily_counts WHERE account_id = 'default'") == 0
     assert await connection.fetchval("SELECT count(*) FROM experiment_event_counts") == 0
-    assert (await store.figures.of("acme", NOW)).queries.total == 1
+    assert (await store.figures.of("acme", now())).queries.total == 1
 
 
 async def test_what_was_stored_before_is_counted_by_the_migration(empty_database: str, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def ids(product: Product) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def operations(product: Product) -> list[APIOperation]:
     config = SchemathesisConfig.from_dict({})
-    document = requests.get(f"{product.url}/openapi.json", timeout=10).json()
+    document = requests.get(f"{product.url}/openapi.json", timeout=120).json()
     schema = schemathesis.openapi.from_dict(document, config=config)
     return [found.ok() for found in schema.get_all_operations()]
 
@@ -120,7 +120,7 @@ def requests_to(operation: APIOperation, n: int, ids: dict[str, list[str]]) -> C
 
 def _answered(case: Case, url: str, session: requests.Session) -> int:
     """The status of the answer to a request, which must be as the document says."""
-    response = case.call(base_url=url, session=session, timeout=60)
+    response = case.call(base_url=url, session=session, timeout=120)
     if response.status_code == 503:
         assert response.headers.get("retry-after"), "a 503 that does not say when to come back"
         assert response.headers["content-type"][0] == "application/problem+json"

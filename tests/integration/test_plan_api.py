@@ -44,6 +44,13 @@ def body(*texts: str, days: int = 7, **more: object) -> dict[str, Any]:
     } | more
 
 
+def next_hour_that_comes_twice() -> datetime:
+    """A moment in it: on the last Sunday of October the clocks of Madrid go back at 01:00 UTC."""
+    soon = datetime.now(UTC) + DAY
+    ends = (datetime(soon.year + n, 10, 31, 1, 30, tzinfo=UTC) for n in (0, 1))
+    return next(at for end in ends if (at := end - (end.isoweekday() % 7) * DAY) > soon)
+
+
 async def planned(client: httpx.AsyncClient, *texts: str, **more: Any) -> dict[str, Any]:
     response = await client.post("/plan", json=body(*texts, **more))
     assert response.status_code == 201, response.text
@@ -416,7 +423,7 @@ async def test_what_is_due_or_stands_in_an_hour_that_comes_twice_goes_into_no_bu
     assert len((await client.get("/plan.csv?tool=buffer")).text.splitlines()) == 1
     assert len((await client.get(f"/plan.csv?tool=buffer&{past}")).text.splitlines()) == 1
     assert [one["id"] for one in (await client.get(f"/plan?{past}")).json()["slots"]] == [slot["id"]]
-    await connection.execute("UPDATE plan_slots SET at = '2027-10-31T01:30:00Z'")
+    await connection.execute("UPDATE plan_slots SET at = $1", next_hour_that_comes_twice())
 
     response = await client.get("/plan.csv?tool=buffer&tz=Europe/Madrid")
 

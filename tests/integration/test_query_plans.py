@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -12,7 +12,8 @@ import pytest
 from store.postgres import load_queries
 
 BODY = b"{}"
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+# Before what is FILLed in by the minute, and amid the posts, which reach back 10,000 hours.
+NOW = datetime.now(UTC) - timedelta(days=330)
 EXPERIMENT = uuid.UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")  # md5('1')
 ACCOUNT_AND_ID = "content_templates_account_id_id_key"
 ROW = ("default", "text", BODY, BODY, 1.0, "", BODY)

@@ -12,8 +12,9 @@ import pytest
 from supervisor.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 150
+START_S = 300
 SUPERVISOR = [sys.executable, "-m", "supervisor.main"]
+pytestmark = pytest.mark.timeout(2 * START_S)
 
 
 def refuse(folder: Path, *arguments: str, **environment: str) -> str:
@@ -61,6 +62,13 @@ def test_a_taken_port_is_named_with_what_holds_it(tmp_path: Path, option: str, v
         if str(tmp_path / "taken") in " ".join(process.info["cmdline"] or ())
     ]
     assert psutil.wait_procs(left, timeout=30)[1] == []
+
+
+def test_a_data_folder_that_cannot_be_is_refused_in_one_line(tmp_path: Path):
+    (tmp_path / "file").touch()
+    message = refuse(tmp_path / "file" / "data", DATABASE_URL="", REDIS_URL="")
+    assert message.startswith("error: ")
+    assert str(tmp_path / "file") in message
 
 
 def test_an_unknown_key_of_the_configuration_is_named(tmp_path: Path):

@@ -161,15 +161,15 @@ async def test_a_claim_waits_for_the_one_that_came_first_and_wins_if_that_is_rol
 
 
 async def test_a_claim_that_waits_too_long_is_unavailable_and_stops_waiting_in_the_server(
-    database: str, connection: asyncpg.Connection, answer
+    database: str, store: Store, connection: asyncpg.Connection, answer
 ) -> None:
-    store = await Store.connect(database, min_size=1, max_size=1, timeout_s=0.4)
+    impatient = await Store.connect(database, min_size=1, max_size=1, timeout_s=0.4)
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("INSERT INTO idempotency_keys VALUES ('default', 'key', '/', $1, '', 200)", HASH)
 
     with pytest.raises(StoreUnavailable):
-        await store.claim(answer(), "key", ROUTE, HASH, b"{}", 200)
+        await impatient.claim(answer(), "key", ROUTE, HASH, b"{}", 200)
 
     await asyncio.sleep(0.3)
     waiting = (
@@ -178,7 +178,7 @@ async def test_a_claim_that_waits_too_long_is_unavailable_and_stops_waiting_in_t
     assert await connection.fetchval(waiting) == 0
     await transaction.rollback()
     assert await store.claim(answer(), "key", ROUTE, HASH, b"{}", 200) is None
-    await store.close()
+    await impatient.close()
 
 
 async def test_counts_are_exact_after_inserts_conflicts_refusals_deletes_and_truncation(

@@ -288,8 +288,9 @@ def _gate(answers: Any) -> Gate:
 
 @asynccontextmanager
 async def product(store: Store, cache: Cache, *, language_model: bool = False) -> AsyncIterator[tuple[Gate, Answers]]:
-    """The routes with real answers on handwritten models."""
-    config, models = ingress_config(), _Models()
+    """The routes with real answers on handwritten models; on a busy machine nothing is late."""
+    config = ingress_config().model_copy(update={"deadline_s": 60.0, "store_deadline_s": 30.0})
+    models = _Models()
     stages = Stages(Handles(models, models, models, models), config.limits(), _Quiet())
     engines = Engines(language_model=language_model)
     answers = Answers(stages, store, cache, config, engines=engines, on_cache=lambda _: None, on_answer=lambda _: None)
@@ -382,7 +383,8 @@ async def test_a_first_load_that_hangs_costs_no_more_than_its_bound(database: st
     async with hanging(store):
         started = datetime.now(UTC)
         assert await Calibrations(store).of("default") is None
-        assert datetime.now(UTC) - started < timedelta(seconds=snapshots.FIRST_LOAD_S + 0.2)
+        # The store would take all of its two seconds.
+        assert datetime.now(UTC) - started < timedelta(seconds=snapshots.FIRST_LOAD_S + 1)
     await store.close()
 
 

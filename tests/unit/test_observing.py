@@ -17,12 +17,14 @@ from supervisor.running import NAME, Product, announce, find
 
 PRODUCT = Product("http://0.0.0.0:8000", Path("/tmp/ray/session_1"), "http://127.0.0.1:8265")
 KEY = "a-key-for-the-tests-0123456789"
+CHILD_S = 300
+pytestmark = pytest.mark.timeout(2 * CHILD_S)
 
 
 def observe(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "supervisor.observing", "--data", str(folder)]
     return subprocess.run(
-        command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, timeout=CHILD_S, check=False
     )
 
 
@@ -67,7 +69,7 @@ def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
         pytest.skip("promtool is not installed (Debian: prometheus): the configuration was not checked")
     prepare(tmp_path, PRODUCT, KEY, every_s=15)
     command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_S, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

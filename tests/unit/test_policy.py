@@ -188,7 +188,7 @@ def test_the_configuration_decides_what_blocks_and_what_is_left_unsaid() -> None
 def test_four_thousand_hostile_characters_take_under_fifty_milliseconds(text: str) -> None:
     lint("warm up: RT if you agree")
     times = []
-    for attempt in range(3):
+    for attempt in range(10):
         started = process_time()
         lint(text[:3999] + str(attempt), history=posts("The shop opens at nine."))
         times.append(process_time() - started)

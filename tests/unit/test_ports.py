@@ -1,6 +1,7 @@
 """Ports for servers that start later: free, and never one that a connection may take meanwhile."""
 
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,24 @@ def test_nothing_that_stands_before_the_ingresses_of_one_cluster_listens_where_t
 ) -> None:
     for name in haproxy_environment(tmp_path):
         monkeypatch.delenv(name, raising=False)
-    one, other = ({k: v for k, v in haproxy_environment(tmp_path).items() if k.endswith("_PORT")} for _ in range(2))
+
+    def drawn() -> dict[str, int]:
+        return {k: int(v) for k, v in haproxy_environment(tmp_path).items() if k.endswith("_PORT")}
+
+    one = drawn()
+    with ExitStack() as listening:
+        for port in one.values():
+            listening.enter_context(socket.create_server(("127.0.0.1", port)))
+        other = drawn()
     assert {"RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT"} < one.keys()
     assert len({*one.values(), *other.values()}) == len(one) + len(other)
+
+
+def test_no_two_servers_of_one_cluster_are_given_the_same_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in haproxy_environment(tmp_path):
+        monkeypatch.delenv(name, raising=False)
+    free = ports.free_ports(7)
+    # Whoever draws anew finds these in this order again.
+    monkeypatch.setattr("random.sample", lambda *_: free)
+    found = haproxy_environment(tmp_path, *free[:2])
+    assert [int(port) for name, port in found.items() if name.endswith("_PORT")] == free[2:6]

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from supervisor.stopping import Stop
 
 # A thread sends them, so that they come at every step of what the main thread does.
@@ -28,6 +30,7 @@ def test_who_was_not_told_waits_and_who_was_told_waits_no_more() -> None:
     assert (stop.wait(60), stop.wait(60), stop.is_set()) == (True, True, True)
 
 
+@pytest.mark.timeout(600)
 def test_signals_that_come_while_others_are_handled_stop_it_all_the_same() -> None:
-    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=30, check=True)
+    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=300, check=True)
     assert child.stdout == "True\n"
