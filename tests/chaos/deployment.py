@@ -14,7 +14,7 @@ from tests.serve.conftest import ROOT, Cluster
 
 # Takes the application of serve_config.yaml, and changes it in place.
 Change = Callable[[dict[str, Any]], None]
-TIMEOUT_S = 300
+TIMEOUT_S = 540
 # What the next release does that the first one does not: it tells and stores which one answered.
 MIGRATION = """
 ALTER TABLE analyzed_queries ADD COLUMN release TEXT;

@@ -19,7 +19,7 @@ import aiohttp
 import asyncpg
 import psutil
 
-from supervisor.ports import free_port
+from supervisor.ports import free_ports
 from tests.chaos.deployment import Change, deploy, named
 from tests.checkpoints import save_classifier
 from tests.serve.conftest import KEY, Cluster
@@ -196,8 +196,9 @@ async def add_node(cluster: Cluster) -> None:
     for name in ("CONFIG_FILE_LOC", "SOCKET_PATH", "METRICS_SOCKET_PATH", "SERVER_STATE_FILE"):
         environment[f"RAY_SERVE_HAPROXY_{name}"] = str(folder / name.lower())
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(folder)
-    for name in ("HAPROXY_STATS_PORT", "HAPROXY_METRICS_PORT", "WORKER_PROXY_HTTP_PORT"):
-        environment[f"RAY_SERVE_{name}"] = str(free_port())
+    names = ("HAPROXY_STATS_PORT", "HAPROXY_METRICS_PORT", "WORKER_PROXY_HTTP_PORT")
+    for name, port in zip(names, free_ports(len(names)), strict=True):
+        environment[f"RAY_SERVE_{name}"] = str(port)
     program = [str(Path(sys.executable).with_name("ray")), "start", "--address", address, "--num-cpus", "2", "--block"]
     with (folder / "log").open("wb") as log:
         node = await asyncio.to_thread(

@@ -20,11 +20,11 @@ import psutil
 import pytest
 
 from supervisor.embedded import find_url
-from supervisor.ports import free_port
+from supervisor.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-key-for-the-tests-0123456789"
-START_S = 150
+START_S = 300
 CODE, DATA = ("deployments", "pipelines", "store", "supervisor"), ("models", ".murmuration/writer")
 _started: list[subprocess.Popen[bytes]] = []
 STOP_S = 90
@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
     for item in items:
         if "serve" in item.path.parts and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(START_S + STOP_S))
+            # The first one of a mode ends the cluster of the other, and waits for its own.
+            item.add_marker(pytest.mark.timeout(START_S + 2 * STOP_S))
 
 
 @dataclass
@@ -74,14 +75,8 @@ class Cluster:
 
     def processes(self, pattern: str) -> list[psutil.Process]:
         """Live processes of this cluster whose title matches."""
-        found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if re.search(pattern, " ".join(process.cmdline()) or process.name()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in family if (title := title_of(process)) and re.search(pattern, title)]
 
     def kill(self, pattern: str) -> psutil.Process:
         """Kill -9 a process whose title matches, and wait until it is gone.
@@ -112,6 +107,14 @@ class Cluster:
         return self.process.wait(STOP_S)
 
 
+def title_of(process: psutil.Process) -> str:
+    """What a process calls itself; empty of one that has ended."""
+    try:
+        return " ".join(process.cmdline()) or process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def key_of(account: str) -> str:
     """The API key of an account of a cluster."""
     return KEY if account == "default" else f"{KEY}-{account}"
@@ -138,8 +141,10 @@ def start(
     root: Path = ROOT,
 ) -> Cluster:
     """Start the supervisor of the product in `root` with everything of its own: folders, ports, Ray session."""
-    port = port or free_port()
-    dashboard = free_port()
+    if port is None:
+        port, dashboard = free_ports(2)
+    else:
+        (dashboard,) = free_ports(1, but=[port])
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MURMURATION"))}
     for name in ("DATABASE_URL", "REDIS_URL"):
         variables.pop(name, None)

@@ -82,7 +82,7 @@ def connected(cluster: Cluster) -> Iterator[socket.socket]:
 
 
 def answered(cluster: Cluster, sent: str, seconds: float = 0.25) -> bytes:
-    """All that comes back until the server closes or says nothing more."""
+    """All that comes back until the server closes or says nothing for so long."""
     told = b""
     with connected(cluster) as connection, contextlib.suppress(ConnectionError, TimeoutError):
         connection.settimeout(seconds)
@@ -90,6 +90,11 @@ def answered(cluster: Cluster, sent: str, seconds: float = 0.25) -> bytes:
         while piece := connection.recv(65536):
             told += piece
     return told
+
+
+def answered_once(cluster: Cluster, headers: str) -> bytes:
+    """The answer to one request, after which the server closes."""
+    return answered(cluster, f"{headers}Connection: close\r\n\r\n", seconds=10)
 
 
 def statuses(told: bytes) -> list[int]:
@@ -127,16 +132,14 @@ def test_what_is_no_request_is_refused(cluster: Cluster, name: str):
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_no_path_leaves_the_folder_of_the_studios_files(cluster: Cluster, name: str):
-    told = answered(cluster, f"GET /studio/static/{name} HTTP/1.1\r\n{HOST}x-api-key: {KEY}\r\n\r\n")
+    told = answered_once(cluster, f"GET /studio/static/{name} HTTP/1.1\r\n{HOST}x-api-key: {KEY}\r\n")
     assert statuses(told) == [404]
     assert b"murmuration" not in told.partition(b"\r\n\r\n")[2].lower()
 
 
 @pytest.mark.parametrize("path", ODD_PATHS)
 def test_an_odd_path_is_answered_and_no_fault(cluster: Cluster, path: str):
-    (status,) = statuses(
-        answered(cluster, f"GET {path} HTTP/1.1\r\n{HOST}x-api-key: {KEY}\r\nConnection: close\r\n\r\n")
-    )
+    (status,) = statuses(answered_once(cluster, f"GET {path} HTTP/1.1\r\n{HOST}x-api-key: {KEY}\r\n"))
     assert 200 <= status < 500
 
 
@@ -155,8 +158,8 @@ def test_nobody_is_upgraded_to_http_2_without_encryption(cluster: Cluster):
 
 def test_requests_in_one_go_are_answered_in_order(cluster: Cluster):
     ids = [f"in-order-{number}" for number in range(20)]
-    sent = "".join(f"GET /nowhere HTTP/1.1\r\n{HOST}x-api-key: {KEY}\r\nx-request-id: {own}\r\n\r\n" for own in ids)
-    assert re.findall('"request_id":"([^"]+)"', answered(cluster, sent, seconds=2).decode()) == ids
+    requests = [f"GET /nowhere HTTP/1.1\r\n{HOST}x-api-key: {KEY}\r\nx-request-id: {own}\r\n" for own in ids]
+    assert re.findall('"request_id":"([^"]+)"', answered_once(cluster, "\r\n".join(requests)).decode()) == ids
 
 
 def test_clients_that_never_finish_keep_nobody_waiting(cluster: Cluster):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.chaos.deployment import named
 from tests.checkpoints import save_classifier, save_model
 from tests.serve.conftest import KEY, ROOT, Cluster, start, wait_until_ready
 
@@ -26,7 +27,10 @@ def full(short_folder: Path) -> Iterator[Cluster]:
     folder = short_folder / "full"
     folder.mkdir()
     tree = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    tree["applications"][0]["args"] |= {
+    application = tree["applications"][0]
+    # What is not there in time is not in the cache: a busy machine takes more than 50 ms.
+    named(application, "ingress")["user_config"]["cache_timeout_s"] = 1.0
+    application["args"] |= {
         "language_model": save_model(
             folder / "gpt2", chat=False, steps=60, prompt=f"Topic: {LESSON}\nKeywords: {KEYWORDS}\nTweet in English:"
         ),
@@ -99,7 +103,8 @@ async def test_requests_for_templates_do_not_wait_for_the_language_model(full: C
 def test_a_killed_generator_takes_both_of_its_stages_and_no_request(full: Cluster):
     full.kill("ServeReplica:murmuration:generator")
     with full.client() as client:
-        body = {"query": sentence(), "language": "en", "engine": "auto", "latency_budget_ms": 1500}
+        # The other stages have their share of it while another generator starts on the same cores.
+        body = {"query": sentence(), "language": "en", "engine": "auto", "latency_budget_ms": 10_000}
         answer = client.post(PATH, json=body).json()
     assert set(answer["degraded"]) <= {"generator", "generator.lm"}
     assert answer["viral_score"] is not None

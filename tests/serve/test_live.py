@@ -13,6 +13,8 @@ from tests.serve.conftest import KEY, Cluster, wait_until
 
 # A process reports every 10 s, and the figures are read every 5 s.
 EXPORT_S = 20
+# A message comes every 5 s, and its figures may take 3 s; and one for a busy machine.
+LATE_S = 9
 COUNTED = """
 SELECT
     count(*) AS queries,
@@ -30,17 +32,17 @@ def figures(cluster: Cluster) -> dict[str, Any]:
         return client.get("/metrics/live").json()
 
 
-def totals(cluster: Cluster) -> tuple[int, int, int]:
-    system = figures(cluster)["system"]
+def totals(seen: dict[str, Any]) -> tuple[int, int, int]:
+    system = seen["system"]
     return tuple(number or 0 for number in (system["requests"]["total"], *list(system["answers"].values())[:2]))
 
 
 def settled(cluster: Cluster) -> tuple[int, int, int]:
     """What was counted before, once nothing is on its way any more."""
-    seen, since = totals(cluster), time.monotonic()
+    seen, since = totals(figures(cluster)), time.monotonic()
     while time.monotonic() - since < EXPORT_S:
         time.sleep(1)
-        if (now := totals(cluster)) != seen:
+        if (now := totals(figures(cluster))) != seen:
             seen, since = now, time.monotonic()
     return seen
 
@@ -67,16 +69,20 @@ async def test_the_figures_equal_sql_and_the_requests_that_were_made(cluster: Cl
         assert client.get("/readyz").status_code == 200  # a probe is none of the requests
     degraded = sum(bool(answer.json()["degraded"]) for answer in answers)
     expected = (before[0] + len(calls) + 3, before[1] + len(calls), before[2] + degraded)
-    wait_until(lambda: totals(cluster) == expected, EXPORT_S, f"{expected}, there are {totals(cluster)}")
-    seen = figures(cluster)
+    # Those in which the totals are right: of a node that does not answer for a moment the next ones know nothing.
+    seen: dict[str, Any] = {}
+
+    def counted_all() -> bool:
+        nonlocal seen
+        seen = figures(cluster)
+        return totals(seen) == expected
+
+    wait_until(counted_all, 3 * EXPORT_S, f"{expected}, there were {before}")
     (counted,) = await cluster.sql(COUNTED)
     assert {name: seen["account"][name]["total"] for name in counted.keys()} == dict(counted)  # noqa: SIM118
     (experiments,) = await cluster.sql("SELECT count(*) AS n FROM experiments WHERE account_id = 'default'")
     assert sum(seen["account"]["experiments"].values()) == experiments["n"]
     system = seen["system"]
-    assert system["requests"]["per_s"] > 0
-    assert 0 < system["requests"]["p50_ms"] <= system["requests"]["p95_ms"] <= system["requests"]["p99_ms"]
-    assert system["requests"]["error_share"] == 0
     names = {one["name"]: one for one in system["deployments"]}
     assert names.keys() == {"ingress", "query_analyzer", "sentiment", "generator", "viral_predictor"}
     assert names["sentiment"]["replicas"] == 2
@@ -85,11 +91,24 @@ async def test_the_figures_equal_sql_and_the_requests_that_were_made(cluster: Cl
     assert node["head"]
     assert 0 < node["memory_bytes"] < node["memory_total_bytes"]
     assert 0 <= node["cpu_share"] <= 1
+    rates: dict[str, Any] = {}
+
+    def rated() -> bool:
+        """A rate needs two readings: where one was missed it is that of requests from then on."""
+        nonlocal rates
+        with cluster.client() as client:
+            assert client.post("/analyze", json={"texts": ["Good morning"]}).status_code == 200
+        rates = figures(cluster)["system"]["requests"]
+        return bool(rates["per_s"])
+
+    wait_until(rated, 3 * EXPORT_S, "a rate of requests")
+    assert 0 < rates["p50_ms"] <= rates["p95_ms"] <= rates["p99_ms"]
+    assert rates["error_share"] == 0
 
 
 async def message(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     """The next snapshot, which may not be late."""
-    return orjson.loads(await asyncio.wait_for(socket.receive_str(), 6))
+    return orjson.loads(await asyncio.wait_for(socket.receive_str(), LATE_S))
 
 
 async def test_a_client_that_comes_back_goes_on_where_it_was(cluster: Cluster) -> None:
@@ -98,10 +117,12 @@ async def test_a_client_that_comes_back_goes_on_where_it_was(cluster: Cluster) -
         async with session.ws_connect(address) as socket:
             await message(socket)
             last = (await message(socket))["id"]
-        await asyncio.sleep(7)
+        # Two ticks, of which one has been told in any case.
+        await asyncio.sleep(12)
         async with session.ws_connect(f"{address}?last={last}") as socket:
             back = await message(socket)
     assert back["resumed"]
     ids = [point["id"] for point in back["series"]]
+    assert ids, "nothing was kept meanwhile"
     assert ids == sorted(ids)
     assert ids[0] == last + 5000

@@ -50,18 +50,18 @@ def types(nodes: Nodes) -> Counter[str]:
     return Counter(nodes.alive().values())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_replica_that_finds_no_room_starts_a_node_of_its_type_which_goes_with_it(nodes: Nodes) -> None:
     port = free_port()
     nodes.deploy(config(port))
-    wait_until(lambda: nodes.application("sized").get("status") == "RUNNING", 60, "the application runs")
+    wait_until(lambda: nodes.application("sized").get("status") == "RUNNING", 150, "the application runs")
     assert types(nodes) == {}, "nobody calls yet"
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
         # The call waits for the node; it does not fail.
         assert client.get("/accelerated").text == "accelerated"
         assert types(nodes) == {"gpu": 1}
-        wait_until(lambda: types(nodes) == {}, 45, "the GPU node has gone")
+        wait_until(lambda: types(nodes) == {}, 120, "the GPU node has gone")
         started = time.monotonic()
         assert client.get("/plain").text == "plain"
         assert types(nodes) == {"cpu": 1}, f"after {time.monotonic() - started:.0f} s"
-        wait_until(lambda: types(nodes) == {}, 45, "the CPU node has gone")
+        wait_until(lambda: types(nodes) == {}, 120, "the CPU node has gone")

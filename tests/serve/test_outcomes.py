@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -96,7 +97,7 @@ async def test_an_ingress_killed_half_way_through_an_import_leaves_nothing_and_t
     assert await stored(cluster) == [0, 0]
 
     with cluster.client() as client:
-        wait_until(lambda: _answers(client), 60, "another ingress")
+        wait_until(lambda: _answers(client), 120, "another ingress")
         again = send(client, content).json()
         assert again["imported"] == 150_000
         assert client.delete(f"/metrics/imports/{again['id']}", timeout=60).json()["deleted"]["posts"] == 150_000
@@ -104,11 +105,13 @@ async def test_an_ingress_killed_half_way_through_an_import_leaves_nothing_and_t
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for a condition that asks the database."""
-    for _ in range(600):
+    # The file must be sent, read and copied, and for that another process of Ray starts.
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         if await condition():
             return
         await asyncio.sleep(0.05)
-    pytest.fail("not within half a minute")
+    pytest.fail("not within two minutes")
 
 
 def _answers(client: httpx.Client) -> bool:
