@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAD = "ray.head.default"
 HEAD_ID = "f" * 51 + "00000"
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
-START_S, STOP_S = 60, 60
+START_S, STOP_S = 150, 60
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from tests.serve.conftest import Cluster, key_of, running
+from tests.serve.conftest import START_S, STOP_S, Cluster, key_of, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A walk through the pages takes longer than a test of one thing."""
     for item in items:
         if "browser" in item.path.parts and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(240))
+            item.add_marker(pytest.mark.timeout(START_S + 2 * STOP_S))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.fake_nodes import Nodes, NodeType, fake_nodes
 from tests.serve.conftest import wait_until
 
 TYPES = {"cpu": NodeType(1), "gpu": NodeType(1, gpus=1)}
-FAST = {"look_back_period_s": 2, "metrics_interval_s": 1, "upscale_delay_s": 0, "downscale_delay_s": 1}
+FAST = {"look_back_period_s": 2, "metrics_interval_s": 1, "upscale_delay_s": 0, "downscale_delay_s": 4}
 
 
 def config(port: int) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def config(port: int) -> dict[str, Any]:
 def nodes() -> Iterator[Nodes]:
     with (
         tempfile.TemporaryDirectory(prefix="mn", dir="/tmp", ignore_cleanup_errors=True) as folder,
-        fake_nodes(Path(folder), head_cpus=0, types=TYPES, idle_s=3, environment={}) as started,
+        fake_nodes(Path(folder), head_cpus=0, types=TYPES, idle_s=5, environment={}) as started,
     ):
         yield started
 
