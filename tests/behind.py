@@ -1,7 +1,8 @@
 """Run a module behind everything else on the machine: `python -m tests.behind 5 pytest ...`.
 
 Where the kernel shares the processors among sessions (sched_autogroup), niceness counts only within one: the module
-gets a session of its own, as nice as its process.
+gets a session of its own, as nice as its process. It computes on one thread: a second one of BLAS waits by
+spinning, and took as much of the processors as the first.
 """
 
 import os
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 AUTOGROUP = Path("/proc/self/autogroup")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def main() -> None:
@@ -19,6 +21,8 @@ def main() -> None:
     with suppress(OSError):
         os.setsid()
         AUTOGROUP.write_text(niceness)
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     os.execv(sys.executable, [sys.executable, "-m", *module])
 
 

@@ -51,8 +51,8 @@ def test_a_server_that_cannot_come_back_is_tried_again_and_takes_nothing_down(
 def test_a_server_for_which_the_system_has_no_room_is_tried_again_and_takes_nothing_down(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = tmp_path / "tmp"
-    room.mkdir()
+    # Short: it holds a socket.
+    room = Path(tempfile.mkdtemp(prefix="mm", dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(room))
     redis = EmbeddedRedis(tmp_path / "data")
     redis.start()
@@ -83,6 +83,7 @@ def test_a_server_for_which_the_system_has_no_room_is_tried_again_and_takes_noth
         assert redis.running()
     finally:
         redis.stop()
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def test_only_the_process_that_said_so_has_served(tmp_path: Path) -> None:
